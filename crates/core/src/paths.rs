@@ -21,7 +21,7 @@ impl RelPath {
     ///
     /// Fails when `path` is absolute, empty, or climbs out of its root.
     pub fn new(path: &Path) -> Result<Self> {
-        let mut text = String::new();
+        let mut text = String::with_capacity(path.as_os_str().len());
         let mut exact = true;
         for component in path.components() {
             let Component::Normal(part) = component else {

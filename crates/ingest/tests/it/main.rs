@@ -1,0 +1,4 @@
+//! What the crate promises, seen from outside.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod walk;
