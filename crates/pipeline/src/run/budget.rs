@@ -1,6 +1,6 @@
 //! The byte budget: how many pictures are in flight is decided by their size, not by a number.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// A shared number of bytes that pictures in flight may take together.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) struct Budget {
 #[derive(Debug, Default)]
 struct State {
     used: u64,
-    grants: usize,
+    running: usize,
 }
 
 impl Budget {
@@ -21,37 +21,87 @@ impl Budget {
         Arc::new(Self { total, state: Mutex::default(), freed: Condvar::new() })
     }
 
-    /// Waits until `bytes` are free. A picture larger than the whole budget is let in when nothing
-    /// else is in flight, so that every picture is processed on every machine.
-    pub(super) fn acquire(self: &Arc<Self>, bytes: u64) -> Grant {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while state.grants > 0 && state.used.saturating_add(bytes) > self.total {
-            state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one file holds of the budget, until dropped or released.
+///
+/// A file asks twice: for its bytes before it is read, and for its pixels when its header is
+/// known. Whoever has got the second grant can finish; while nobody has, the next one is let in
+/// even beyond the total. So every picture is processed on every machine, and nobody waits for
+/// somebody who waits.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    budget: Arc<Budget>,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    bytes: u64,
+    running: bool,
+    released: bool,
+}
+
+impl Reservation {
+    pub(super) fn new(budget: &Arc<Budget>) -> Self {
+        Self { budget: Arc::clone(budget), held: Mutex::default() }
+    }
+
+    /// Waits for room for the file itself.
+    pub(super) fn for_file(&self, bytes: u64) {
+        self.grant(bytes, false);
+    }
+
+    /// Waits for room for the pixels; the work can then be finished.
+    pub(super) fn for_pixels(&self, bytes: u64) {
+        self.grant(bytes, true);
+    }
+
+    fn grant(&self, bytes: u64, run: bool) {
+        let mut state = self.budget.lock();
+        loop {
+            let mine = self.held().running;
+            let others = state.running - usize::from(mine);
+            if others == 0 || state.used.saturating_add(bytes) <= self.budget.total {
+                break;
+            }
+            state = self.budget.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let mut held = self.held();
+        if held.released {
+            return;
         }
         state.used = state.used.saturating_add(bytes);
-        state.grants += 1;
-        Grant { budget: Arc::clone(self), bytes }
+        held.bytes = held.bytes.saturating_add(bytes);
+        if run && !held.running {
+            state.running += 1;
+            held.running = true;
+        }
     }
 
-    fn release(&self, bytes: u64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.used -= bytes;
-        state.grants -= 1;
+    /// Gives everything back: also on behalf of a worker that hangs.
+    pub(super) fn release(&self) {
+        let mut state = self.budget.lock();
+        let mut held = self.held();
+        state.used -= held.bytes;
+        state.running -= usize::from(held.running);
+        *held = Held { released: true, ..Held::default() };
+        drop(held);
         drop(state);
-        self.freed.notify_all();
+        self.budget.freed.notify_all();
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Bytes held until this is dropped.
-#[derive(Debug)]
-pub(super) struct Grant {
-    budget: Arc<Budget>,
-    bytes: u64,
-}
-
-impl Drop for Grant {
+impl Drop for Reservation {
     fn drop(&mut self) {
-        self.budget.release(self.bytes);
+        self.release();
     }
 }
 
@@ -71,24 +121,52 @@ fn available_memory() -> Option<u64> {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
 
     #[test]
-    fn never_more_than_the_total_but_always_one() {
+    fn pixels_in_flight_stay_within_the_total_but_one_always_runs() {
         let budget = Budget::new(100);
-        let (held, most) = (AtomicU64::new(0), AtomicU64::new(0));
+        let held = AtomicU64::new(0);
         std::thread::scope(|scope| {
             for bytes in [60_u64, 60, 30, 30, 250, 10, 90, 100] {
-                let (budget, held, most) = (&budget, &held, &most);
+                let (budget, held) = (&budget, &held);
                 scope.spawn(move || {
-                    let _grant = budget.acquire(bytes);
+                    let reservation = Reservation::new(budget);
+                    reservation.for_file(0);
+                    reservation.for_pixels(bytes);
                     let now = held.fetch_add(bytes, Ordering::SeqCst) + bytes;
                     assert!(now <= 100 || now == bytes, "{now} bytes are held at once");
-                    most.fetch_max(now, Ordering::SeqCst);
-                    std::thread::sleep(std::time::Duration::from_millis(2));
+                    std::thread::sleep(Duration::from_millis(2));
                     held.fetch_sub(bytes, Ordering::SeqCst);
                 });
             }
         });
-        assert_eq!(most.into_inner(), 250);
+        assert_eq!(budget.lock().used, 0);
+    }
+
+    #[test]
+    fn files_that_fill_the_budget_do_not_block_each_other() {
+        let budget = Budget::new(100);
+        let (a, b) = (Reservation::new(&budget), Reservation::new(&budget));
+        a.for_file(80);
+        b.for_file(80);
+        a.for_pixels(50);
+        drop(a);
+        b.for_pixels(50);
+        drop(b);
+        assert_eq!((budget.lock().used, budget.lock().running), (0, 0));
+    }
+
+    #[test]
+    fn a_worker_that_hangs_can_be_written_off() {
+        let budget = Budget::new(100);
+        let hung = Reservation::new(&budget);
+        hung.for_pixels(100);
+        hung.release();
+        let next = Reservation::new(&budget);
+        next.for_pixels(100);
+        hung.for_pixels(7);
+        drop((hung, next));
+        assert_eq!((budget.lock().used, budget.lock().running), (0, 0));
     }
 }

@@ -13,6 +13,8 @@ use fonds_core::{Code, Digest, Error, Result};
 use fonds_ingest::{Fingerprint, Stamp};
 use serde::{Deserialize, Serialize};
 
+/// The journal's name in the output folder.
+const NAME: &str = "events.jsonl";
 /// How long a finished file may wait until its line is on the disk for good.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
@@ -78,6 +80,8 @@ struct Head {
     code: Option<String>,
     #[serde(default)]
     attempts: u32,
+    #[serde(default)]
+    files: Vec<serde::de::IgnoredAny>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
@@ -94,6 +98,7 @@ pub(super) struct Known {
     pub(super) source: Option<Fingerprint>,
     pub(super) code: Option<Code>,
     pub(super) attempts: u32,
+    pub(super) has_files: bool,
 }
 
 /// The journal of an output folder: an open file and an index of the last line of each item.
@@ -112,7 +117,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Opens or creates the journal. A last line without an end, as a crash leaves it, is cut off.
     pub(super) fn open(output: &Path) -> Result<Self> {
-        let path = output.join("events.jsonl");
+        let path = output.join(NAME);
         let failed = |error| {
             Error::from_io(error, Code::WriteFailed, "the journal cannot be opened").at_path(&path)
         };
@@ -160,6 +165,7 @@ impl Journal {
             source: head.source.as_ref().and_then(fingerprint),
             code: head.code.as_deref().and_then(Code::from_text),
             attempts: head.attempts,
+            has_files: !head.files.is_empty(),
         };
         self.index.insert(head.item, known);
     }
@@ -174,12 +180,13 @@ impl Journal {
         self.index.keys().map(String::as_str)
     }
 
-    /// A finder that reads lines while the journal goes on being written.
-    pub(super) fn reader(&self) -> Result<LineReader> {
-        let file = File::open(&self.path).map_err(|error| {
-            Error::from_io(error, Code::Unreadable, "cannot be read").at_path(&self.path)
+    /// A reader of lines, for use while the journal goes on being written.
+    pub(super) fn reader_of(output: &Path) -> Result<LineReader> {
+        let path = output.join(NAME);
+        let file = File::open(&path).map_err(|error| {
+            Error::from_io(error, Code::Unreadable, "cannot be read").at_path(&path)
         })?;
-        Ok(LineReader { path: self.path.clone(), file })
+        Ok(LineReader { path, file })
     }
 
     /// Appends a file's line.
@@ -192,6 +199,7 @@ impl Journal {
             source: line.source.as_ref().and_then(fingerprint),
             code: line.code.as_deref().and_then(Code::from_text),
             attempts: line.attempts,
+            has_files: !line.files.is_empty(),
         };
         self.end += bytes as u64;
         self.index.insert(line.item.clone(), known);
@@ -307,7 +315,7 @@ mod tests {
         assert!(journal.known("c").is_none());
         journal.append(&line("c", "3")).unwrap();
         let known = *journal.known("c").unwrap();
-        assert_eq!(journal.reader().unwrap().line(&known).unwrap().item, "c");
+        assert_eq!(Journal::reader_of(folder.path()).unwrap().line(&known).unwrap().item, "c");
     }
 
     #[test]
