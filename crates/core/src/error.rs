@@ -148,7 +148,6 @@ impl Code {
             Self::Unreadable
                 | Self::Oom
                 | Self::Timeout
-                | Self::Crash
                 | Self::ModelError
                 | Self::WriteFailed
                 | Self::DiskFull

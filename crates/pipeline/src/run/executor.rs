@@ -22,6 +22,8 @@ use crate::spec::{OnError, OnExisting};
 
 /// How often the watchdog looks.
 const TICK: Duration = Duration::from_millis(50);
+/// How many results share one round of syncs at most.
+const BATCH: usize = 63;
 /// Files that must have been tried before a failure rate means anything.
 const RATE_SAMPLE: u64 = 100;
 /// Deep recursion in a decoder should end as an error of its own making, not as an overflow.
@@ -134,14 +136,19 @@ pub(super) fn drive(
 fn supervise(
     writer: &mut Writer<'_>,
     shared: &Arc<Shared>,
-    sender: &Sender<(usize, Done)>,
-    results: &Receiver<(usize, Done)>,
+    sender: &Sender<Done>,
+    results: &Receiver<Done>,
     mut slots: Vec<Arc<Slot>>,
 ) -> Result<()> {
     let mut looked = Instant::now();
     loop {
         match results.recv_timeout(TICK) {
-            Ok((_, done)) => writer.commit(done)?,
+            Ok(done) => {
+                // What has piled up meanwhile shares the syncs.
+                let mut batch = vec![done];
+                batch.extend(results.try_iter().take(BATCH));
+                writer.commit(batch)?;
+            }
             Err(RecvTimeoutError::Timeout) => {}
             // This function holds a sender itself.
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -156,7 +163,7 @@ fn supervise(
             looked = Instant::now();
             for slot in slots.clone() {
                 if let Some(job) = slot.give_up(timeout) {
-                    writer.commit(timed_out(shared, job, timeout))?;
+                    writer.commit(vec![timed_out(shared, job, timeout)])?;
                     slots.retain(|other| !Arc::ptr_eq(other, &slot));
                     spawn(shared, sender, &mut slots)?;
                 }
@@ -164,9 +171,7 @@ fn supervise(
         }
         if results.is_empty() && slots.iter().all(|slot| Arc::strong_count(slot) == 1) {
             // A worker drops its slot after it has sent its last result.
-            while let Ok((_, done)) = results.try_recv() {
-                writer.commit(done)?;
-            }
+            writer.commit(results.try_iter().collect())?;
             return writer.journal.sync();
         }
     }
@@ -175,7 +180,7 @@ fn supervise(
 /// Starts a worker. It is not scoped: one that hangs in a decoder must not keep the run.
 fn spawn(
     shared: &Arc<Shared>,
-    sender: &Sender<(usize, Done)>,
+    sender: &Sender<Done>,
     slots: &mut Vec<Arc<Slot>>,
 ) -> Result<()> {
     static WORKERS: AtomicUsize = AtomicUsize::new(0);
@@ -188,7 +193,7 @@ fn spawn(
     spawned.map(drop).map_err(|error| Error::from_io(error, Code::Oom, "a worker cannot be started"))
 }
 
-fn work(shared: &Shared, sender: &Sender<(usize, Done)>, slot: &Slot, number: usize) {
+fn work(shared: &Shared, sender: &Sender<Done>, slot: &Slot, number: usize) {
     let mut reader = item::Reader::new(&shared.journal);
     // Slots in the note file are reused by later workers; the number of live workers is small.
     let note = number % 512;
@@ -204,7 +209,7 @@ fn work(shared: &Shared, sender: &Sender<(usize, Done)>, slot: &Slot, number: us
         drop(held);
         let mut done = processed.unwrap_or_else(|panic| panicked(shared, job, panic.as_ref()));
         done.took = start.elapsed();
-        if !slot.end() || sender.send((index, done)).is_err() {
+        if !slot.end() || sender.send(done).is_err() {
             return;
         }
         shared.in_flight.end(note);
@@ -230,53 +235,72 @@ fn timed_out(shared: &Shared, job: usize, timeout: Duration) -> Done {
 }
 
 impl Writer<'_> {
-    /// Gives everything that a result wrote its final name and puts its line into the journal.
-    pub(super) fn commit(&mut self, mut done: Done) -> Result<()> {
-        if done.up_to_date && done.key.is_empty() {
-            self.up_to_date += 1;
-            self.finish(&done);
-            return Ok(());
+    /// Gives everything that these results wrote its final name and puts their lines into the
+    /// journal: files on the disk first, then the intent, then the names, then the lines.
+    pub(super) fn commit(&mut self, mut batch: Vec<Done>) -> Result<()> {
+        for done in &mut batch {
+            if let Err(error) = self.sync_files(done) {
+                self.give_up(done, error)?;
+            }
         }
-        if let Err(error) = self.publish(&mut done) {
-            self.give_up(&mut done, error)?;
+        let pending = batch.iter().flat_map(|done| &done.pending);
+        self.journal.publishing(pending.map(|pending| pending.path.clone()).collect())?;
+        for mut done in batch {
+            if let Err(error) = self.publish(&mut done) {
+                self.give_up(&mut done, error)?;
+            }
+            self.record(done)?;
         }
-        let line = Line {
-            item: done.path.clone(),
-            key: std::mem::take(&mut done.key),
-            source: done.source.take(),
-            files: std::mem::take(&mut done.files),
-            code: done.failure.as_ref().map(|(code, _)| code.as_str().to_owned()),
-            attempts: done.attempts,
-            entry: std::mem::take(&mut done.item).into(),
-        };
-        self.journal.append(&line)?;
+        Ok(())
+    }
+
+    fn sync_files(&self, done: &Done) -> Result<()> {
+        done.pending.iter().try_for_each(|pending| {
+            pending.file.sync_all().map_err(|error| self.cannot_write(error, &pending.path))
+        })
+    }
+
+    fn publish(&self, done: &mut Done) -> Result<()> {
+        for pending in done.pending.drain(..) {
+            let target = self.context.output.join(&pending.path);
+            let renamed = std::fs::rename(&pending.temp, &target);
+            let metadata = renamed.and_then(|()| pending.file.metadata());
+            let metadata = metadata.map_err(|error| self.cannot_write(error, &pending.path))?;
+            done.files.push(FileMark::new(&pending.path, Stamp::of(&metadata), pending.digest));
+        }
+        Ok(())
+    }
+
+    fn cannot_write(&self, error: std::io::Error, path: &str) -> Error {
+        let path = self.context.output.join(path);
+        Error::from_io(error, Code::WriteFailed, "cannot be written").at_path(path)
+    }
+
+    fn record(&mut self, mut done: Done) -> Result<()> {
+        // A result that still holds, of a source that nobody touched, has its line already.
+        if !(done.up_to_date && done.key.is_empty()) {
+            let files = std::mem::take(&mut done.files);
+            let mut stale = std::mem::take(&mut done.owned);
+            stale.retain(|path| files.iter().all(|file| file.path != *path));
+            let line = Line {
+                item: done.path.clone(),
+                key: std::mem::take(&mut done.key),
+                source: done.source.take(),
+                files,
+                stale,
+                code: done.failure.as_ref().map(|(code, _)| code.as_str().to_owned()),
+                attempts: done.attempts,
+                entry: std::mem::take(&mut done.item).into(),
+            };
+            self.journal.append(&line)?;
+            done.item = line.entry.into();
+        }
         if done.up_to_date {
             self.up_to_date += 1;
         } else {
             self.processed += 1;
         }
-        done.item = line.entry.into();
         self.finish(&done);
-        Ok(())
-    }
-
-    fn publish(&self, done: &mut Done) -> Result<()> {
-        for pending in &done.pending {
-            let target = self.context.output.join(&pending.path);
-            let failed = |error| {
-                Error::from_io(error, Code::WriteFailed, "cannot be written").at_path(&target)
-            };
-            pending.file.sync_all().map_err(failed)?;
-        }
-        for pending in done.pending.drain(..) {
-            let target = self.context.output.join(&pending.path);
-            let failed = |error| {
-                Error::from_io(error, Code::WriteFailed, "cannot be written").at_path(&target)
-            };
-            std::fs::rename(&pending.temp, &target).map_err(failed)?;
-            let metadata = pending.file.metadata().map_err(failed)?;
-            done.files.push(FileMark::new(&pending.path, Stamp::of(&metadata), pending.digest));
-        }
         Ok(())
     }
 

@@ -49,6 +49,9 @@ pub(super) fn process(
     if let Some(done) = still_good(context, job, reader) {
         return done;
     }
+    let mut job = job.clone();
+    job.owned = owned(&job, reader);
+    let job = &job;
     held.for_file(job.stamp.size);
     let source = match read_source(&job.on_disk, &context.plan.limits) {
         Ok(source) => source,
@@ -155,6 +158,14 @@ fn files_are_there(context: &Context, line: &Line) -> bool {
         }
         digest_file(&path).is_ok_and(|found| found.digest.to_string() == mark.sha256)
     })
+}
+
+/// The files that an earlier result of this job names: they may be replaced.
+fn owned(job: &Job, reader: &mut Reader) -> Vec<String> {
+    let Some(line) = job.known.and_then(|known| reader.line(&known).ok()) else {
+        return Vec::new();
+    };
+    line.files.into_iter().map(|mark| mark.path).chain(line.stale).collect()
 }
 
 fn set_attempts(done: &mut Done, job: &Job, digest: Option<Digest>) {

@@ -1,7 +1,7 @@
 //! `events.jsonl`: one line for each file that was finished, appended and never rewritten. It is
 //! what a later run resumes from and what the catalog is assembled from.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -59,6 +59,9 @@ pub(super) struct Line {
     /// Everything that was written for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) files: Vec<FileMark>,
+    /// What earlier results wrote and this one no longer does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) stale: Vec<String>,
     /// The failure's code, when it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) code: Option<String>,
@@ -81,7 +84,18 @@ struct Head {
     #[serde(default)]
     attempts: u32,
     #[serde(default)]
-    files: Vec<serde::de::IgnoredAny>,
+    files: Vec<HeadFile>,
+}
+
+#[derive(Deserialize)]
+struct HeadFile {
+    path: String,
+}
+
+/// The line before files get their final names.
+#[derive(Serialize, Deserialize)]
+struct Intent {
+    publishing: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
@@ -110,6 +124,9 @@ pub(super) struct Journal {
     index: HashMap<String, Known>,
     synced: Instant,
     dirty: bool,
+    /// Files that may have got their final names although no line of an item names them: the
+    /// run died in between.
+    pub(super) leftovers: HashSet<String>,
     /// Lines that could not be read, to be told to the user.
     pub(super) unreadable: u64,
 }
@@ -130,6 +147,7 @@ impl Journal {
             index: HashMap::new(),
             synced: Instant::now(),
             dirty: false,
+            leftovers: HashSet::new(),
             unreadable: 0,
         };
         journal.load().map_err(failed)?;
@@ -152,12 +170,20 @@ impl Journal {
                     Ok(head) => self.note(head, len),
                     Err(_) => self.unreadable += 1,
                 }
+            } else if line.starts_with(b"{\"publishing\":") {
+                match serde_json::from_slice::<Intent>(&line) {
+                    Ok(intent) => self.leftovers.extend(intent.publishing),
+                    Err(_) => self.unreadable += 1,
+                }
             }
             self.end += len as u64;
         }
     }
 
     fn note(&mut self, head: Head, len: usize) {
+        for file in &head.files {
+            self.leftovers.remove(&file.path);
+        }
         let known = Known {
             offset: self.end,
             len: len as u32,
@@ -204,6 +230,16 @@ impl Journal {
         self.end += bytes as u64;
         self.index.insert(line.item.clone(), known);
         if self.synced.elapsed() >= SYNC_EVERY { self.sync() } else { Ok(()) }
+    }
+
+    /// Notes for good that these files are about to get their final names, so that a run that
+    /// dies before the next line is known to have made them.
+    pub(super) fn publishing(&mut self, paths: Vec<String>) -> Result<()> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        self.end += self.write(&Intent { publishing: paths })? as u64;
+        self.sync()
     }
 
     /// Appends a line that belongs to no item: the beginning or the end of a run.
@@ -288,6 +324,7 @@ mod tests {
             key: key.into(),
             source: None,
             files: Vec::new(),
+            stale: Vec::new(),
             code: None,
             attempts: 0,
             entry: ItemEntry::default(),

@@ -1,5 +1,6 @@
 //! What passes between the threads of a run: the job a worker takes and the result it hands back.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,7 +26,9 @@ pub(super) struct Context {
     pub(super) verify: bool,
     /// Codes whose failures are tried again although nothing changed.
     pub(super) retry: Retry,
-    pub(super) environment: serde_json::Value,
+    pub(super) environment: fonds_catalog::provenance::Environment,
+    /// Files that an earlier run was about to name when it died.
+    pub(super) leftovers: HashSet<String>,
 }
 
 /// Which earlier failures are tried again.
@@ -60,6 +63,8 @@ pub(super) struct Job {
     pub(super) stamp: Stamp,
     pub(super) id: ObjectId,
     pub(super) known: Option<Known>,
+    /// What earlier runs wrote for this file; filled when it is processed anew.
+    pub(super) owned: Vec<String>,
 }
 
 /// A written file that does not have its final name.
@@ -93,6 +98,8 @@ pub(super) struct Done {
     pub(super) up_to_date: bool,
     pub(super) files: Vec<FileMark>,
     pub(super) pending: Vec<Pending>,
+    /// What earlier results wrote.
+    pub(super) owned: Vec<String>,
     pub(super) attempts: u32,
     pub(super) pixels: u64,
     pub(super) bytes: u64,
@@ -113,6 +120,7 @@ impl Done {
             up_to_date: false,
             files: Vec::new(),
             pending: Vec::new(),
+            owned: job.owned.clone(),
             attempts: 0,
             pixels: 0,
             bytes: job.stamp.size,
