@@ -257,6 +257,13 @@ impl Error {
         self
     }
 
+    /// Adds the line alone, counted from 1, where no column is known.
+    #[must_use]
+    pub fn on_line(mut self, line: u32) -> Self {
+        self.0.place.line.get_or_insert(line);
+        self
+    }
+
     /// Adds the pipeline step.
     #[must_use]
     pub fn in_step(mut self, step: impl Into<String>) -> Self {
@@ -390,6 +397,8 @@ mod tests {
             error.to_string(),
             "line 3, column 7: step `x`: unknown key `sze`"
         );
+        let error = Error::new(Code::InvalidRequest, "x").on_line(4);
+        assert_eq!(error.to_string(), "line 4: x");
     }
 
     #[test]
