@@ -109,4 +109,6 @@ pub struct Counts {
     pub failed: u64,
     /// Rows with status `cancelled`.
     pub cancelled: u64,
+    /// Files that were written and are not there any more.
+    pub missing: u64,
 }

@@ -93,15 +93,22 @@ struct Shared {
 /// The writing end of a run: journal, file system, events.
 pub(super) struct Writer<'a> {
     pub(super) context: Arc<Context>,
-    pub(super) journal: &'a mut Journal,
-    pub(super) events: &'a (dyn Fn(Event) + Sync),
-    pub(super) cancelled: &'a AtomicBool,
+    journal: &'a mut Journal,
+    events: &'a (dyn Fn(Event) + Sync),
+    cancelled: &'a AtomicBool,
+    ending: Ending,
+    failures: u64,
+}
+
+/// What a writer knows when it is done.
+#[derive(Debug)]
+pub(super) struct Ending {
+    /// The paths whose results are in the journal.
     pub(super) settled: HashSet<String>,
     pub(super) stop: Option<Stop>,
     pub(super) output_error: Option<Error>,
     pub(super) processed: u64,
     pub(super) up_to_date: u64,
-    pub(super) failures: u64,
 }
 
 /// Does all jobs with this many workers, or as many as come before a reason to stop.
@@ -154,7 +161,7 @@ fn supervise(
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         writer.look_for_reasons_to_stop();
-        if writer.stop.is_some() {
+        if writer.ending.stop.is_some() {
             shared.stop.store(true, Ordering::SeqCst);
         }
         if let Some(timeout) = shared.context.plan.policy.timeout
@@ -234,7 +241,27 @@ fn timed_out(shared: &Shared, job: usize, timeout: Duration) -> Done {
     item::failed(&shared.context, &shared.jobs[job], "process", &error)
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    pub(super) fn new(
+        context: Arc<Context>,
+        journal: &'a mut Journal,
+        events: &'a (dyn Fn(Event) + Sync),
+        cancelled: &'a AtomicBool,
+    ) -> Self {
+        let ending = Ending {
+            settled: HashSet::new(),
+            stop: None,
+            output_error: None,
+            processed: 0,
+            up_to_date: 0,
+        };
+        Self { context, journal, events, cancelled, ending, failures: 0 }
+    }
+
+    pub(super) fn ending(self) -> Ending {
+        self.ending
+    }
+
     /// Gives everything that these results wrote its final name and puts their lines into the
     /// journal: files on the disk first, then the intent, then the names, then the lines.
     pub(super) fn commit(&mut self, mut batch: Vec<Done>) -> Result<()> {
@@ -296,9 +323,9 @@ impl Writer<'_> {
             done.item = line.entry.into();
         }
         if done.up_to_date {
-            self.up_to_date += 1;
+            self.ending.up_to_date += 1;
         } else {
-            self.processed += 1;
+            self.ending.processed += 1;
         }
         self.finish(&done);
         Ok(())
@@ -319,14 +346,14 @@ impl Writer<'_> {
         done.item = failed_item(&self.context, &path, &id, done.bytes, "write", &error);
         done.failure = Some((error.code(), error.detail()));
         if is_output_lost(&error) {
-            self.stop.get_or_insert(Stop::OutputFailed);
-            self.output_error.get_or_insert(error);
+            self.ending.stop.get_or_insert(Stop::OutputFailed);
+            self.ending.output_error.get_or_insert(error);
         }
         Ok(())
     }
 
     fn finish(&mut self, done: &Done) {
-        self.settled.insert(done.path.clone());
+        self.ending.settled.insert(done.path.clone());
         let end = match &done.failure {
             _ if done.up_to_date => ItemEnd::UpToDate,
             Some((code, message)) => ItemEnd::Failed { code: *code, message: message.clone() },
@@ -339,14 +366,14 @@ impl Writer<'_> {
         if let ItemEnd::Failed { code, .. } = &end {
             self.failures += 1;
             if self.context.plan.policy.on_error == OnError::Abort {
-                self.stop.get_or_insert(Stop::FirstError);
+                self.ending.stop.get_or_insert(Stop::FirstError);
             }
             if code.kind() == Kind::Environment && *code == Code::DiskFull {
-                self.stop.get_or_insert(Stop::OutputFailed);
+                self.ending.stop.get_or_insert(Stop::OutputFailed);
             }
         }
         if done.existing && self.context.plan.policy.on_existing == OnExisting::Abort {
-            self.stop.get_or_insert(Stop::Existing);
+            self.ending.stop.get_or_insert(Stop::Existing);
         }
         (self.events)(Event::Finished {
             path: done.path.clone(),
@@ -358,17 +385,17 @@ impl Writer<'_> {
     }
 
     fn look_for_reasons_to_stop(&mut self) {
-        let before = self.stop;
+        let before = self.ending.stop;
         if self.cancelled.load(Ordering::SeqCst) {
-            self.stop.get_or_insert(Stop::Interrupted);
+            self.ending.stop.get_or_insert(Stop::Interrupted);
         }
         if let Some(bound) = self.context.plan.policy.max_failure_rate
-            && self.processed >= RATE_SAMPLE
-            && self.failures as f64 > bound * self.processed as f64
+            && self.ending.processed >= RATE_SAMPLE
+            && self.failures as f64 > bound * self.ending.processed as f64
         {
-            self.stop.get_or_insert(Stop::FailureRate);
+            self.ending.stop.get_or_insert(Stop::FailureRate);
         }
-        if let (None, Some(reason)) = (before, self.stop) {
+        if let (None, Some(reason)) = (before, self.ending.stop) {
             (self.events)(Event::Stopping { reason });
         }
     }
