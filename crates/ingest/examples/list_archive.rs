@@ -5,30 +5,34 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use fonds_core::{Limits, Result};
+use fonds_core::Limits;
 use fonds_ingest::{Fate, Found, Selection, WalkOptions, read_source, walk};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = std::env::args_os().nth(1).map(PathBuf::from);
     let root = folder.unwrap_or_else(|| here.join("../../fixtures/archive"));
-
-    let selection = Selection::new(&WalkOptions::default())?;
-    let archive = walk(&root, &selection)?;
-
     let mut out = io::BufWriter::new(io::stdout().lock());
+    list(&root, &mut out)?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Writes one line for each file under `root`.
+pub(crate) fn list(root: &Path, out: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
+    let selection = Selection::new(&WalkOptions::default())?;
+    let archive = walk(root, &selection)?;
     writeln!(
         out,
         "{:>10}  {:<12}  {:<14}  path",
         "bytes", "sha256", "fate"
     )?;
     for found in &archive.files {
-        let (digest, fate) = look_at(&root, found);
+        let (digest, fate) = look_at(root, found);
         let size = found.stamp.size;
         writeln!(out, "{size:>10}  {digest:<12}  {fate:<14}  {}", found.path)?;
     }
     writeln!(out, "{} files", archive.files.len())?;
-    out.flush()?;
     Ok(())
 }
 

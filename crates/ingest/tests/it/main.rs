@@ -1,4 +1,6 @@
 //! What the crate promises, seen from outside.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod examples;
+mod fixtures;
 mod walk;
