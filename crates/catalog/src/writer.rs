@@ -74,7 +74,7 @@ impl TableWriter {
 }
 
 /// Quotes what was appended since `start`, if RFC 4180 asks for it.
-fn quote_from(start: usize, out: &mut String) {
+pub(crate) fn quote_from(start: usize, out: &mut String) {
     let special = |byte: u8| matches!(byte, b',' | b'"' | b'\n' | b'\r');
     if !out.as_bytes()[start..].iter().any(|byte| special(*byte)) {
         return;
