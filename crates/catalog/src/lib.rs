@@ -34,6 +34,6 @@ pub use run_file::{Counts, RUN_FILE, RUN_SCHEMA, RunFile, Shard};
 pub use schema::{SCHEMA_VERSION, catalog_schema, data_package, table_schema};
 pub use shards::{Adopt, AdoptReport, MergeReport, adopt_files, merge_catalogs};
 pub use status::{Reason, Status, WellFormed};
-pub use validate::{FileCheck, ValidateOptions, validate};
+pub use validate::{FileCheck, ValidateOptions, is_rights_statement, validate};
 pub use wire::{DerivativeWire, FailureWire, ItemEntry, RecordWire, Wire};
 pub use writer::{TableWriter, put_header, put_row};

@@ -136,7 +136,7 @@ rows! {
         status: Status = Kind::Word(Status::words), required;
             "How it went: `ok`, `warning`, `unchanged` (no step found anything to do and nothing was written), `skipped`, `failed`, `cancelled` (the run stopped before the file's turn)."
         error_code: Option<Reason> = Kind::Word(Reason::words);
-            "Why the status is what it is: an error code, or for a skipped file `not_selected` or `clutter`."
+            "Why the status is what it is: an error code, or for a skipped file the reason: `not_selected`, `clutter`, `link_outside`, `linked_folder`, `link_loop`, `special_file`, `left_out`."
         error_message: String = Kind::Line;
             "The same in words, on one line."
     }

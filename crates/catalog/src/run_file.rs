@@ -58,6 +58,12 @@ pub struct RunFile {
     pub clutter: Vec<String>,
     /// What a person should know about the run as a whole.
     pub warnings: Vec<String>,
+    /// Files in the output that were made from sources that are gone, or by earlier settings.
+    pub orphans: Vec<String>,
+    /// Why the run stopped before its end: `interrupted`, `first_error`, `failure_rate`,
+    /// `output_failed`, `existing`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
     /// The runs that a merged catalog was joined from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub merged_from: Vec<String>,

@@ -81,25 +81,50 @@ pub enum Reason {
     NotSelected,
     /// The file is what systems leave behind: `Thumbs.db`, `.DS_Store`, `._*`, other dot files.
     Clutter,
+    /// A link that leads out of the archive.
+    LinkOutside,
+    /// A link to a folder, and linked folders are not entered.
+    LinkedFolder,
+    /// A link to a folder in which it lies itself.
+    LinkLoop,
+    /// A pipe, a socket or a device.
+    SpecialFile,
+    /// The run was asked to do other files only (`--only`, `--limit`).
+    LeftOut,
 }
 
+/// The reasons for skipping a file.
+const SKIPS: [Reason; 7] = [
+    Reason::NotSelected,
+    Reason::Clutter,
+    Reason::LinkOutside,
+    Reason::LinkedFolder,
+    Reason::LinkLoop,
+    Reason::SpecialFile,
+    Reason::LeftOut,
+];
+
 impl Reason {
-    /// The word in files: the error code, `not_selected` or `clutter`.
+    /// The word in files: the error code, or the reason for skipping the file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error(code) => code.as_str(),
             Self::NotSelected => "not_selected",
             Self::Clutter => "clutter",
+            Self::LinkOutside => "link_outside",
+            Self::LinkedFolder => "linked_folder",
+            Self::LinkLoop => "link_loop",
+            Self::SpecialFile => "special_file",
+            Self::LeftOut => "left_out",
         }
     }
 
     /// The reason with this word.
     pub fn from_text(text: &str) -> Option<Self> {
-        match text {
-            "not_selected" => Some(Self::NotSelected),
-            "clutter" => Some(Self::Clutter),
-            _ => Code::from_text(text).map(Self::Error),
-        }
+        SKIPS
+            .into_iter()
+            .find(|skip| skip.as_str() == text)
+            .or_else(|| Code::from_text(text).map(Self::Error))
     }
 
     /// Whether it says why a file was skipped, not what went wrong.
@@ -110,8 +135,7 @@ impl Reason {
     /// All words, for the schema.
     pub(crate) fn words() -> Vec<&'static str> {
         let codes = Code::ALL.map(Self::Error);
-        let skips = [Self::NotSelected, Self::Clutter];
-        codes.into_iter().chain(skips).map(Self::as_str).collect()
+        codes.into_iter().chain(SKIPS).map(Self::as_str).collect()
     }
 }
 

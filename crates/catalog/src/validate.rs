@@ -4,6 +4,8 @@ mod catalog;
 mod cells;
 mod others;
 
+pub use cells::is_rights_statement;
+
 use std::path::{Path, PathBuf};
 
 use fonds_core::{Code, Error, Result};

@@ -64,6 +64,24 @@ flags! {
 }
 
 impl Flag {
+    /// Whether the flag makes its row a `warning`: something about the file or the work on it
+    /// needs a person, where the others describe how the picture looks.
+    pub fn is_warning(self) -> bool {
+        matches!(
+            self,
+            Self::AnimationFirstFrame
+                | Self::DepthReduced
+                | Self::ExtensionMismatch
+                | Self::ExtraSamplesDropped
+                | Self::IccInvalid
+                | Self::IccMismatch
+                | Self::MaxChangeRefused
+                | Self::MetadataUnreadable
+                | Self::NameNotUtf8
+                | Self::StepRefused
+        )
+    }
+
     /// The flag with this text.
     pub fn from_text(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|flag| flag.as_str() == text)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fonds_core::{Code, Depth, Error, Limits, PixelFormat};
 use fonds_core::{ColorModel, Result};
 use fonds_image::measure::Measure;
-use fonds_ingest::Selection;
+use fonds_ingest::Globs;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -17,8 +17,9 @@ use crate::plan::{
 };
 use crate::reader::{Args, At, Sink, near_miss};
 use crate::registry::Registry;
-use crate::spec::{CatalogSpec, GateSpec, LimitsSpec, OutputSpec, RunSpec, Spec, StepSpec};
+use crate::run::{SMALL, THUMB};
 use crate::spec::ThumbnailsSpec;
+use crate::spec::{CatalogSpec, GateSpec, LimitsSpec, OutputSpec, RunSpec, Spec, StepSpec};
 
 /// The longest that a file may take when the pipeline does not say: ten minutes.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
@@ -33,29 +34,52 @@ const SOURCE_TYPES: [&str; 4] = ["print", "negativeFilm", "positiveFilm", "digit
 pub fn compile(text: &str, registry: &Registry) -> Result<Plan, Vec<Error>> {
     let sink = Sink::new(text);
     let spec = Spec::read(&sink, text);
-    let plan = Compiler { sink: &sink, registry, ids: HashMap::new() }.plan(spec);
-    if sink.is_empty() { Ok(plan) } else { Err(sink.into_errors()) }
+    let plan = Compiler {
+        sink: &sink,
+        registry,
+        ids: HashMap::new(),
+        step_places: Vec::new(),
+    }
+    .plan(spec);
+    if sink.is_empty() {
+        Ok(plan)
+    } else {
+        Err(sink.into_errors())
+    }
 }
 
+/// Resolves names and checks values, reporting what is wrong and going on.
 struct Compiler<'i, 's> {
     sink: &'s Sink<'i>,
     registry: &'s Registry,
     ids: HashMap<String, Option<usize>>,
+    /// Where the steps that could be built stand in the file.
+    step_places: Vec<usize>,
 }
 
 impl<'i> Compiler<'i, '_> {
     fn plan(&mut self, spec: Spec<'i>) -> Plan {
         self.check_selection(&spec);
         let policy = self.policy(&spec.run, &spec.limits);
-        let step_places: Vec<usize> = spec.steps.iter().map(|step| step.offset).collect();
         let steps = self.steps(spec.steps);
+        let step_places = std::mem::take(&mut self.step_places);
         let last = steps.len().checked_sub(1).map_or(Node::Source, Node::Step);
         let outputs = self.outputs(&spec.outputs, last);
         let plan = Plan {
             name: spec.name.map(|at| self.name(at)).unwrap_or_default(),
             description: spec.description,
-            include: spec.input.include.into_iter().map(|glob| glob.value).collect(),
-            exclude: spec.input.exclude.into_iter().map(|glob| glob.value).collect(),
+            include: spec
+                .input
+                .include
+                .into_iter()
+                .map(|glob| glob.value)
+                .collect(),
+            exclude: spec
+                .input
+                .exclude
+                .into_iter()
+                .map(|glob| glob.value)
+                .collect(),
             follow_links: spec.input.follow_links,
             limits: self.limits(&spec.limits),
             policy,
@@ -70,11 +94,13 @@ impl<'i> Compiler<'i, '_> {
     }
 
     fn bad(&self, offset: usize, message: impl Into<String>) {
-        self.sink.report(offset, Error::new(Code::InvalidRequest, message));
+        self.sink
+            .report(offset, Error::new(Code::InvalidRequest, message));
     }
 
     fn bad_with(&self, offset: usize, message: impl Into<String>, hint: impl Into<String>) {
-        self.sink.report(offset, Error::new(Code::InvalidRequest, message).hint(hint));
+        self.sink
+            .report(offset, Error::new(Code::InvalidRequest, message).hint(hint));
     }
 
     fn name(&self, at: At<String>) -> String {
@@ -86,13 +112,17 @@ impl<'i> Compiler<'i, '_> {
         let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
         if at.value.is_empty() || !at.value.chars().all(valid) {
             let message = format!("`{}` cannot be {what}", at.value);
-            self.bad_with(at.offset, message, "use lower-case letters, digits, `_` and `-`");
+            self.bad_with(
+                at.offset,
+                message,
+                "use lower-case letters, digits, `_` and `-`",
+            );
         }
     }
 
     fn check_selection(&self, spec: &Spec<'_>) {
         for glob in spec.input.include.iter().chain(&spec.input.exclude) {
-            if let Err(error) = Selection::check_glob(&glob.value) {
+            if let Err(error) = Globs::new(&[&glob.value]) {
                 self.sink.report(glob.offset, error);
             }
         }
@@ -153,14 +183,17 @@ impl<'i> Compiler<'i, '_> {
             max_failure_rate: run.max_failure_rate.as_ref().map(|at| at.value),
             unchanged: run.unchanged,
             verify_sources: run.verify_sources,
-            memory_bytes: run.memory_mib.as_ref().map(|at| at.value.saturating_mul(1 << 20)),
+            memory_bytes: run
+                .memory_mib
+                .as_ref()
+                .map(|at| at.value.saturating_mul(1 << 20)),
             timeout,
         }
     }
 
     fn catalog(&self, spec: CatalogSpec) -> CatalogDefaults {
         if let Some(at) = &spec.rightsstatement
-            && !fonds_catalog::is_rights_uri(&at.value)
+            && !fonds_catalog::is_rights_statement(&at.value)
         {
             let message = format!("`{}` is not a rights statement", at.value);
             let hint = "use a URI of rightsstatements.org or creativecommons.org";
@@ -170,7 +203,11 @@ impl<'i> Compiler<'i, '_> {
             && !SOURCE_TYPES.contains(&at.value.as_str())
         {
             let message = format!("unknown `source_type` `{}`", at.value);
-            self.bad_with(at.offset, message, near_miss(&at.value, SOURCE_TYPES.into_iter()));
+            self.bad_with(
+                at.offset,
+                message,
+                near_miss(&at.value, SOURCE_TYPES.into_iter()),
+            );
         }
         CatalogDefaults {
             metadata: spec.metadata.unwrap_or_else(|| "metadata.csv".to_owned()),
@@ -206,8 +243,10 @@ impl<'i> Compiler<'i, '_> {
         }
         let mut steps: Vec<PlannedStep> = Vec::new();
         for (number, spec) in specs.into_iter().enumerate() {
+            let offset = spec.offset;
             if let Some(step) = self.step(spec, number, &steps) {
                 self.ids.insert(step.id.clone(), Some(steps.len()));
+                self.step_places.push(offset);
                 steps.push(step);
             }
         }
@@ -222,7 +261,11 @@ impl<'i> Compiler<'i, '_> {
     ) -> Option<PlannedStep> {
         let last = before.len().checked_sub(1).map_or(Node::Source, Node::Step);
         let from = self.node(spec.from.as_ref(), last);
-        let gates = spec.when.iter().filter_map(|gate| self.gate(gate)).collect();
+        let gates = spec
+            .when
+            .iter()
+            .filter_map(|gate| self.gate(gate))
+            .collect();
         if let Some(at) = &spec.max_change {
             self.in_range("max_change", at, 0.0..=1.0);
         }
@@ -247,12 +290,22 @@ impl<'i> Compiler<'i, '_> {
         let Some(id) = id else {
             let plain = operation.value.clone();
             let taken = self.ids.contains_key(&plain) || plain == "source";
-            return if taken { format!("{plain}-{}", number + 1) } else { plain };
+            return if taken {
+                format!("{plain}-{}", number + 1)
+            } else {
+                plain
+            };
         };
         if id.value == "source" {
-            self.bad(id.offset, "`source` names the picture as decoded, not a step");
+            self.bad(
+                id.offset,
+                "`source` names the picture as decoded, not a step",
+            );
         } else if matches!(self.ids.get(&id.value), Some(Some(_))) {
-            self.bad(id.offset, format!("the id `{}` is taken by a step above", id.value));
+            self.bad(
+                id.offset,
+                format!("the id `{}` is taken by a step above", id.value),
+            );
         }
         id.value
     }
@@ -264,7 +317,10 @@ impl<'i> Compiler<'i, '_> {
     ) -> Option<Box<dyn crate::step::Step>> {
         let Some(kind) = self.registry.get(&operation.value) else {
             let message = format!("unknown operation `{}`", operation.value);
-            let hint = near_miss(&operation.value, self.registry.iter().map(|kind| kind.name()));
+            let hint = near_miss(
+                &operation.value,
+                self.registry.iter().map(|kind| kind.name()),
+            );
             self.bad_with(operation.offset, message, hint);
             return None;
         };
@@ -281,18 +337,29 @@ impl<'i> Compiler<'i, '_> {
         let Some(measure) = Measure::from_text(&spec.measure.value) else {
             let message = format!("unknown measure `{}`", spec.measure.value);
             let names = Measure::ALL.iter().map(|measure| measure.as_str());
-            self.bad_with(spec.measure.offset, message, near_miss(&spec.measure.value, names));
+            self.bad_with(
+                spec.measure.offset,
+                message,
+                near_miss(&spec.measure.value, names),
+            );
             return None;
         };
         let (above, below) = (spec.above.as_ref(), spec.below.as_ref());
         if let (Some(above), Some(below)) = (above, below)
             && above.value >= below.value
         {
-            let message = format!("no value is above {} and below {}", above.value, below.value);
+            let message = format!(
+                "no value is above {} and below {}",
+                above.value, below.value
+            );
             self.bad(above.offset, message);
         }
         let value = |at: Option<&At<f64>>| at.map(|at| at.value);
-        Some(Gate { measure, above: value(above), below: value(below) })
+        Some(Gate {
+            measure,
+            above: value(above),
+            below: value(below),
+        })
     }
 
     fn node(&self, from: Option<&At<String>>, default: Node) -> Node {
@@ -304,7 +371,11 @@ impl<'i> Compiler<'i, '_> {
             Some(Some(index)) => return Node::Step(*index),
             Some(None) => {
                 let message = format!("`{}` is not a step above this one", from.value);
-                self.bad_with(from.offset, message, "move that step up, or take an earlier one");
+                self.bad_with(
+                    from.offset,
+                    message,
+                    "move that step up, or take an earlier one",
+                );
             }
             None => {
                 let message = format!("there is no step `{}`", from.value);
@@ -336,6 +407,12 @@ impl<'i> Compiler<'i, '_> {
         let id = match (&spec.id, from) {
             (Some(id), _) => {
                 self.check_id("the id of an output", id);
+                if [SMALL, THUMB].contains(&id.value.as_str()) {
+                    self.bad(
+                        id.offset,
+                        format!("the id `{}` is kept for thumbnails", id.value),
+                    );
+                }
                 id.value.clone()
             }
             (None, Node::Source) => "copy".to_owned(),
@@ -360,7 +437,9 @@ impl<'i> Compiler<'i, '_> {
     }
 
     fn name_rule(&self, spec: &OutputSpec) -> NameRule {
-        let Some(name) = &spec.name else { return NameRule(NameRule::DEFAULT.to_owned()) };
+        let Some(name) = &spec.name else {
+            return NameRule(NameRule::DEFAULT.to_owned());
+        };
         let rule = &name.value;
         for part in rule.split('{').skip(1) {
             let field = part.split('}').next().unwrap_or_default();
@@ -372,10 +451,13 @@ impl<'i> Compiler<'i, '_> {
         }
         let climbs = rule.split('/').any(|part| part == "..") || rule.starts_with('/');
         if climbs || rule.contains('\\') {
-            self.bad(name.offset, format!("the name `{rule}` leaves the output folder"));
+            self.bad(
+                name.offset,
+                format!("the name `{rule}` leaves the output folder"),
+            );
         }
-        let tells_apart = rule.contains("{objectid}")
-            || (rule.contains("{stem}") && rule.contains("{page}"));
+        let tells_apart =
+            rule.contains("{objectid}") || (rule.contains("{stem}") && rule.contains("{page}"));
         if !tells_apart {
             let hint = "use {objectid}, or {stem} together with {page}";
             let message = format!("the name `{rule}` is the same for several pictures");
@@ -393,7 +475,10 @@ impl<'i> Compiler<'i, '_> {
                 Node::Source => all_formats(),
                 Node::Step(before) => reach[before].clone(),
             };
-            let results: Vec<_> = inputs.iter().map(|&input| planned.step.output(input)).collect();
+            let results: Vec<_> = inputs
+                .iter()
+                .map(|&input| planned.step.output(input))
+                .collect();
             if let (false, Some(Err(error))) = (results.iter().any(Result::is_ok), results.first())
             {
                 let place = places.get(index).copied().unwrap_or_default();
@@ -402,11 +487,20 @@ impl<'i> Compiler<'i, '_> {
             }
             reach.push(results.into_iter().filter_map(Result::ok).collect());
         }
-        for (spec, output) in outputs.iter().zip(&plan.outputs) {
-            if output.bit_depth == Some(16) && output.encoding.fit(PixelFormat::RGB16).depth == Depth::U8
+        // An output that could not be resolved has been reported, and would shift the pairs.
+        let pairs = outputs
+            .iter()
+            .filter(|spec| spec.format.is_some())
+            .zip(&plan.outputs);
+        for (spec, output) in pairs {
+            if output.bit_depth == Some(16)
+                && output.encoding.fit(PixelFormat::RGB16).depth == Depth::U8
             {
                 let at = spec.bit_depth.as_ref().map_or(spec.offset, |at| at.offset);
-                let message = format!("`{}` files have 8 bits a sample", output.encoding.extension());
+                let message = format!(
+                    "`{}` files have 8 bits a sample",
+                    output.encoding.extension()
+                );
                 self.bad_with(at, message, "use format = \"png\" or \"tiff\" for 16 bits");
             }
         }

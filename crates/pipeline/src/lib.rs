@@ -29,6 +29,7 @@
 
 mod compile;
 mod encoding;
+mod estimate;
 mod event;
 mod plan;
 mod reader;
@@ -39,6 +40,7 @@ mod step;
 mod steps;
 
 pub use compile::compile;
+pub use estimate::{Estimate, Trial, estimate};
 pub use event::{Counts, Event, ItemEnd, Stop};
 pub use plan::{
     CatalogDefaults, Gate, NameRule, Node, Plan, PlannedOutput, PlannedStep, Policy, Thumbnails,

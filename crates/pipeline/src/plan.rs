@@ -176,7 +176,11 @@ impl Plan {
     /// memory, or which files are selected.
     pub fn digest(&self) -> Digest {
         let steps: Vec<Value> = self.steps.iter().map(|step| self.step_json(step)).collect();
-        let outputs: Vec<Value> = self.outputs.iter().map(|out| self.output_json(out)).collect();
+        let outputs: Vec<Value> = self
+            .outputs
+            .iter()
+            .map(|out| self.output_json(out))
+            .collect();
         let thumbnails = self.thumbnails.as_ref().map(|thumbnails| {
             json!({
                 "small": thumbnails.small, "thumb": thumbnails.thumb,
@@ -253,15 +257,27 @@ impl Plan {
             kept = kept.max(sizes[index]);
         }
         // An encoded derivative is at most about as large as the picture that it holds.
-        let encode = if self.outputs.is_empty() { 0.0 } else { kept * bytes_per_pixel as f64 };
+        let encode = if self.outputs.is_empty() {
+            0.0
+        } else {
+            kept * bytes_per_pixel as f64
+        };
         (kept * bytes_per_pixel as f64 + peak_scratch.max(encode)) as u64
     }
 
     /// How many steps, outputs and thumbnails take their picture from this node.
     pub fn readers(&self, node: Node) -> usize {
         self.steps.iter().filter(|step| step.from == node).count()
-            + self.outputs.iter().filter(|output| output.from == node).count()
-            + usize::from(self.thumbnails.as_ref().is_some_and(|thumbs| thumbs.from == node))
+            + self
+                .outputs
+                .iter()
+                .filter(|output| output.from == node)
+                .count()
+            + usize::from(
+                self.thumbnails
+                    .as_ref()
+                    .is_some_and(|thumbs| thumbs.from == node),
+            )
     }
 
     fn step_json(&self, planned: &PlannedStep) -> Value {

@@ -37,7 +37,10 @@ pub(crate) struct Sink<'i> {
 
 impl<'i> Sink<'i> {
     pub(crate) fn new(text: &'i str) -> Self {
-        Self { text, errors: RefCell::new(Vec::new()) }
+        Self {
+            text,
+            errors: RefCell::new(Vec::new()),
+        }
     }
 
     pub(crate) fn report(&self, offset: usize, error: Error) {
@@ -76,13 +79,25 @@ pub struct Args<'i, 's> {
 impl<'i, 's> Args<'i, 's> {
     pub(crate) fn new(sink: &'s Sink<'i>, name: &str, table: Spanned<DeTable<'i>>) -> Self {
         let offset = table.span().start;
-        Self { sink, name: name.to_owned(), offset, table: table.into_inner(), known: Vec::new() }
+        Self {
+            sink,
+            name: name.to_owned(),
+            offset,
+            table: table.into_inner(),
+            known: Vec::new(),
+        }
     }
 
     /// A table without keys, for a table that the file leaves out.
     pub(crate) fn absent(sink: &'s Sink<'i>, name: &str) -> Self {
         let table = DeTable::new();
-        Self { sink, name: name.to_owned(), offset: 0, table, known: Vec::new() }
+        Self {
+            sink,
+            name: name.to_owned(),
+            offset: 0,
+            table,
+            known: Vec::new(),
+        }
     }
 
     /// Where the table begins.
@@ -100,7 +115,8 @@ impl<'i, 's> Args<'i, 's> {
             Err(error) => {
                 let at = error.span().map_or(offset, |span| span.start);
                 let message = format!("`{key}`: {}", one_line(error.message()));
-                self.sink.report(at, Error::new(Code::InvalidRequest, message));
+                self.sink
+                    .report(at, Error::new(Code::InvalidRequest, message));
                 None
             }
         }
@@ -113,7 +129,8 @@ impl<'i, 's> Args<'i, 's> {
 
     /// The table under `key`, or an empty one.
     pub(crate) fn table(&mut self, key: &'static str) -> Args<'i, 's> {
-        self.optional_table(key).unwrap_or_else(|| Args::absent(self.sink, key))
+        self.optional_table(key)
+            .unwrap_or_else(|| Args::absent(self.sink, key))
     }
 
     /// The table under `key`, when there is one.
@@ -124,17 +141,23 @@ impl<'i, 's> Args<'i, 's> {
 
     /// The tables of an array of tables (`[[key]]`).
     pub(crate) fn tables(&mut self, key: &'static str) -> Vec<Args<'i, 's>> {
-        let Some(value) = self.take_raw(key) else { return Vec::new() };
+        let Some(value) = self.take_raw(key) else {
+            return Vec::new();
+        };
         let offset = value.span().start;
         match value.into_inner() {
-            DeValue::Array(array) => {
-                array.into_iter().filter_map(|value| self.as_table(key, value)).collect()
-            }
+            DeValue::Array(array) => array
+                .into_iter()
+                .filter_map(|value| self.as_table(key, value))
+                .collect(),
             other => {
-                let message =
-                    format!("`{key}` is a list of tables, found {}", article(other.type_str()));
+                let message = format!(
+                    "`{key}` is a list of tables, found {}",
+                    article(other.type_str())
+                );
                 let hint = format!("write each one under a heading of its own: [[{key}]]");
-                self.sink.report(offset, Error::new(Code::InvalidRequest, message).hint(hint));
+                self.sink
+                    .report(offset, Error::new(Code::InvalidRequest, message).hint(hint));
                 Vec::new()
             }
         }
@@ -158,7 +181,8 @@ impl<'i, 's> Args<'i, 's> {
             DeValue::Table(table) => Some(Args::new(self.sink, name, Spanned::new(span, table))),
             other => {
                 let message = format!("`{name}` is a table, found {}", article(other.type_str()));
-                self.sink.report(span.start, Error::new(Code::InvalidRequest, message));
+                self.sink
+                    .report(span.start, Error::new(Code::InvalidRequest, message));
                 None
             }
         }
@@ -214,7 +238,10 @@ pub(crate) fn parse<'i>(sink: &Sink<'i>, text: &'i str) -> Spanned<DeTable<'i>> 
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let offset = error.span().map_or(0, |span| span.start);
-        sink.report(offset, Error::new(Code::InvalidRequest, one_line(error.message())));
+        sink.report(
+            offset,
+            Error::new(Code::InvalidRequest, one_line(error.message())),
+        );
     }
     table
 }
@@ -226,7 +253,11 @@ fn line_and_column(text: &str, offset: usize) -> (u32, u32) {
     }
     let before = &text[..end];
     let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .map_or(0, |last| last.chars().count())
+        + 1;
     (line as u32, column as u32)
 }
 
@@ -268,27 +299,39 @@ mod tests {
             [
                 "line 1, column 1: unknown key `widht` in the file (did you mean `width`?)",
                 "line 2, column 10: `height`: invalid type: string \"tall\", expected u32 ()",
-                "line 3, column 1: unquoted keys cannot contain `\u{fc}` ()"
-                    .replace("unquoted keys cannot contain `\u{fc}`", &found_message(&found)),
+                "line 3, column 1: unquoted keys cannot contain `\u{fc}` ()".replace(
+                    "unquoted keys cannot contain `\u{fc}`",
+                    &found_message(&found)
+                ),
             ]
         );
     }
 
     // The parser's own wording is not ours to fix in a test; that it is placed is.
     fn found_message(found: &[String]) -> String {
-        let third = found[2].strip_prefix("line 3, column 1: ").expect("placed at the key");
+        let third = found[2]
+            .strip_prefix("line 3, column 1: ")
+            .expect("placed at the key");
         third.strip_suffix(" ()").expect("no hint").to_owned()
     }
 
     #[test]
     fn nearest_name_or_the_list() {
-        assert_eq!(near_miss("tonne", ["tone", "crop"].into_iter()), "did you mean `tone`?");
-        assert_eq!(near_miss("zzz", ["tone", "crop"].into_iter()), "valid are `crop`, `tone`");
+        assert_eq!(
+            near_miss("tonne", ["tone", "crop"].into_iter()),
+            "did you mean `tone`?"
+        );
+        assert_eq!(
+            near_miss("zzz", ["tone", "crop"].into_iter()),
+            "valid are `crop`, `tone`"
+        );
     }
 
     #[test]
     fn integers_are_numbers() {
-        let found = errors("a = 3", |args| assert_eq!(args.value::<f64>("a"), Some(3.0)));
+        let found = errors("a = 3", |args| {
+            assert_eq!(args.value::<f64>("a"), Some(3.0))
+        });
         assert!(found.is_empty(), "{found:?}");
     }
 }

@@ -38,7 +38,12 @@ impl StepKind {
         params: Vec<Param>,
         build: impl Fn(&mut Args<'_, '_>) -> Result<Box<dyn Step>> + Send + Sync + 'static,
     ) -> Self {
-        Self { name, summary, params, build: Box::new(build) }
+        Self {
+            name,
+            summary,
+            params,
+            build: Box::new(build),
+        }
     }
 
     /// The name after `run.`.
@@ -76,7 +81,9 @@ pub struct Registry {
 impl Registry {
     /// A registry without steps.
     pub fn empty() -> Self {
-        Self { kinds: BTreeMap::new() }
+        Self {
+            kinds: BTreeMap::new(),
+        }
     }
 
     /// The steps that this build of fonds has.

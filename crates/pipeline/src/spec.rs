@@ -238,13 +238,20 @@ fn read_input(mut args: Args<'_, '_>) -> InputSpec {
     let mut globs = |key| -> Vec<At<String>> {
         let list: Option<At<Vec<String>>> = args.take(key);
         let list = list.unwrap_or(At::new(Vec::new(), offset));
-        list.value.into_iter().map(|glob| At::new(glob, list.offset)).collect()
+        list.value
+            .into_iter()
+            .map(|glob| At::new(glob, list.offset))
+            .collect()
     };
     let include = globs("include");
     let exclude = globs("exclude");
     let follow_links = args.value("follow_links").unwrap_or_default();
     args.finish();
-    InputSpec { include, exclude, follow_links }
+    InputSpec {
+        include,
+        exclude,
+        follow_links,
+    }
 }
 
 fn read_limits(mut args: Args<'_, '_>) -> LimitsSpec {
@@ -306,7 +313,10 @@ fn read_step<'i>(mut args: Args<'i, '_>) -> StepSpec<'i> {
         if entries.len() != 1 {
             let message = format!("`run` names one operation, found {}", entries.len());
             let error = Error::new(Code::InvalidRequest, message);
-            run.report(offset, error.hint("write: run.tone = { } and one [[step]] for each"));
+            run.report(
+                offset,
+                error.hint("write: run.tone = { } and one [[step]] for each"),
+            );
         }
         (!entries.is_empty()).then(|| entries.remove(0))
     });
@@ -315,7 +325,10 @@ fn read_step<'i>(mut args: Args<'i, '_>) -> StepSpec<'i> {
         id: args.take("id"),
         run,
         from: args.take("from"),
-        when: args.optional_table("when").map(read_gates).unwrap_or_default(),
+        when: args
+            .optional_table("when")
+            .map(read_gates)
+            .unwrap_or_default(),
         max_change: args.take("max_change"),
     };
     args.finish();
@@ -326,11 +339,20 @@ fn read_gates(mut args: Args<'_, '_>) -> Vec<GateSpec> {
     let entries = args.drain();
     let mut gates = Vec::new();
     for (measure, value) in entries {
-        let Some(mut bounds) = args.as_table(&measure.value, value) else { continue };
-        let gate = GateSpec { above: bounds.take("above"), below: bounds.take("below"), measure };
+        let Some(mut bounds) = args.as_table(&measure.value, value) else {
+            continue;
+        };
+        let gate = GateSpec {
+            above: bounds.take("above"),
+            below: bounds.take("below"),
+            measure,
+        };
         if gate.above.is_none() && gate.below.is_none() {
             let message = format!("`{}` says neither `above` nor `below`", gate.measure.value);
-            bounds.report(gate.measure.offset, Error::new(Code::InvalidRequest, message));
+            bounds.report(
+                gate.measure.offset,
+                Error::new(Code::InvalidRequest, message),
+            );
         }
         bounds.finish();
         gates.push(gate);

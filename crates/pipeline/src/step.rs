@@ -26,7 +26,10 @@ pub struct Cost {
 
 impl Cost {
     /// For an operation that works in place with small scratch memory.
-    pub const IN_PLACE: Self = Self { scratch_per_pixel: 1.0, growth: 1.0 };
+    pub const IN_PLACE: Self = Self {
+        scratch_per_pixel: 1.0,
+        growth: 1.0,
+    };
 }
 
 /// What a step may know beside its picture.

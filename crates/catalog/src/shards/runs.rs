@@ -70,6 +70,8 @@ pub(super) fn merged(runs: &[Option<RunFile>], summary: &CatalogSummary) -> Opti
         models: first.models.clone(),
         clutter: all(|run| &run.clutter),
         warnings: all(|run| &run.warnings),
+        orphans: all(|run| &run.orphans),
+        stopped: runs.iter().find_map(|run| run.stopped.clone()),
         merged_from: runs.iter().map(|run| run.run_id.clone()).collect(),
         exit_code: exits
             .filter(|code| !FINISHED.contains(code))

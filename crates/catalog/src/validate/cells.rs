@@ -188,6 +188,12 @@ const STATEMENTS: [&str; 12] = [
 /// The six licences of Creative Commons.
 const LICENCES: [&str; 6] = ["by", "by-sa", "by-nd", "by-nc", "by-nc-sa", "by-nc-nd"];
 
+/// Whether a text is the URI of a statement of `RightsStatements.org` or a licence or mark of
+/// Creative Commons.
+pub fn is_rights_statement(text: &str) -> bool {
+    rights(text).is_none()
+}
+
 fn rights(text: &str) -> Option<Remark> {
     if !is_uri(text) {
         return Some(Remark {

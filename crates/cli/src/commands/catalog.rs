@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use fonds_catalog::{Finding, Severity};
+use fonds_catalog::{
+    Adopt, FileCheck, Finding, Severity, ValidateOptions, adopt_files, merge_catalogs,
+};
 
 use crate::args::{CatalogCommand, Style};
 use crate::exit::{Exit, Outcome};
@@ -16,14 +18,16 @@ pub(crate) fn catalog(command: &CatalogCommand) -> Outcome {
 }
 
 fn validate(output: &Path, deep: bool, style: Style) -> Outcome {
-    let findings = fonds_catalog::validate(output, deep)?;
+    let files = if deep { FileCheck::Digest } else { FileCheck::Exist };
+    let options = ValidateOptions { files, ..ValidateOptions::default() };
+    let findings = fonds_catalog::validate(output, &options)?;
     for finding in &findings {
         match style {
             Style::Text => report::line(&finding.to_string()),
             Style::Json => report::line(&as_json(finding).to_string()),
         }
     }
-    let errors = findings.iter().filter(|f| f.severity == Severity::Error).count();
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
     let warnings = findings.len() - errors;
     report::error_line(&format!("{}: {errors} errors, {warnings} warnings", output.display()));
     Ok(if errors > 0 { Exit::Problems } else { Exit::Done })
@@ -32,12 +36,20 @@ fn validate(output: &Path, deep: bool, style: Style) -> Outcome {
 fn as_json(finding: &Finding) -> serde_json::Value {
     serde_json::json!({
         "file": finding.file, "line": finding.line, "column": finding.column,
-        "severity": finding.severity.as_str(), "message": finding.message, "hint": finding.hint,
+        "severity": if finding.severity == Severity::Error { "error" } else { "warning" },
+        "message": finding.message, "hint": finding.hint,
     })
 }
 
 fn merge(parts: &[PathBuf], out: &Path) -> Outcome {
-    let report = fonds_catalog::merge_catalogs(parts, out)?;
-    report::line(&report.to_string());
+    std::fs::create_dir_all(out)?;
+    let adopted = adopt_files(parts, out, Adopt::Link)?;
+    let merged = merge_catalogs(parts, out)?;
+    for warning in &merged.warnings {
+        report::error_line(&format!("warning: {warning}"));
+    }
+    let summary = &merged.summary;
+    let (files, rows) = (adopted.files, summary.files.total());
+    report::line(&format!("joined {} parts: {rows} rows, {files} files -> {}", parts.len(), out.display()));
     Ok(Exit::Done)
 }

@@ -60,10 +60,14 @@ pub(super) fn assemble(ended: &Ended<'_>) -> Result<RunReport> {
         ));
     }
     for path in &tables.missing {
-        warnings.push(format!("{path} was there and is gone; run again to make it anew"));
+        warnings.push(format!(
+            "{path} was there and is gone; run again to make it anew"
+        ));
     }
     for message in &warnings {
-        (ended.events)(Event::Warning { message: message.clone() });
+        (ended.events)(Event::Warning {
+            message: message.clone(),
+        });
     }
     let counts = counts(ended, &summary, tables.missing.len() as u64);
     let clutter = std::mem::take(&mut tables.clutter);
@@ -98,15 +102,20 @@ impl Tables<'_> {
             Fate::Selected if self.ended.ending.settled.contains(found.path.as_str()) => {
                 self.settled(found)
             }
-            Fate::Selected => self.not_attempted(index, found),
+            _ => self.not_attempted(index, found),
         }
     }
 
     /// A file of which this run knows the result, made now or before.
     fn settled(&mut self, found: &Found) -> Result<Item> {
-        let known = self.ended.journal.known(found.path.as_str()).ok_or_else(|| {
-            Error::new(Code::Internal, "a finished file has no line").at_path(found.path.as_str())
-        })?;
+        let known = self
+            .ended
+            .journal
+            .known(found.path.as_str())
+            .ok_or_else(|| {
+                Error::new(Code::Internal, "a finished file has no line")
+                    .at_path(found.path.as_str())
+            })?;
         let line = self.lines.line(known)?;
         self.look_at_files(&line);
         Ok(line.entry.into())
@@ -130,7 +139,9 @@ impl Tables<'_> {
         // Left out by --only or --limit: what an earlier run with the same settings found holds.
         let known = self.ended.journal.known(found.path.as_str());
         let known = known.filter(|known| {
-            known.source.is_some_and(|source| source.stamp == found.stamp)
+            known
+                .source
+                .is_some_and(|source| source.stamp == found.stamp)
         });
         if let Some(known) = known {
             let line = self.lines.line(known)?;
@@ -153,7 +164,10 @@ impl Tables<'_> {
         }
         record.pipeline.clone_from(&self.ended.context.plan_label);
         record.run_id.clone_from(&self.ended.context.run_id);
-        Item { record, ..Item::default() }
+        Item {
+            record,
+            ..Item::default()
+        }
     }
 
     fn failed(&self, found: &Found, error: &Error) -> Item {
@@ -186,24 +200,34 @@ fn skip_reason(reason: SkipReason) -> Reason {
 }
 
 fn human_warnings(ended: &Ended<'_>) -> Vec<String> {
+    // What one shard does not match, another may; what is left over shows after the merge.
     if ended.chosen.shard.count() > 1 {
-        // Another shard may match what this one does not.
-        return ended.context.human.warnings().to_vec();
+        return Vec::new();
     }
-    let mut warnings = ended.context.human.warnings().to_vec();
-    warnings.extend(ended.context.human.unmatched());
-    warnings
+    ended
+        .context
+        .human
+        .findings()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// Files below the output that were made from sources that are no longer found, or that later
 /// results have replaced by files of other names.
 fn orphans(ended: &Ended<'_>) -> Vec<String> {
-    let found: HashSet<&str> =
-        ended.archive.files.iter().map(|found| found.path.as_str()).collect();
+    let found: HashSet<&str> = ended
+        .archive
+        .files
+        .iter()
+        .map(|found| found.path.as_str())
+        .collect();
     let mut reader = None;
     let mut orphans = Vec::new();
     for item in ended.journal.items() {
-        let Some(known) = ended.journal.known(item) else { continue };
+        let Some(known) = ended.journal.known(item) else {
+            continue;
+        };
         let gone = !found.contains(item);
         if (!gone && !known.has_stale) || (gone && !known.has_files && !known.has_stale) {
             continue;
@@ -278,7 +302,10 @@ fn write_run_file(
         stopped: ended.ending.stop.map(|stop| stop.as_str().to_owned()),
         ..RunFile::default()
     };
-    write_file(&ended.options.output.join(RUN_FILE), file.to_json()?.as_bytes())
+    write_file(
+        &ended.options.output.join(RUN_FILE),
+        file.to_json()?.as_bytes(),
+    )
 }
 
 fn run_counts(summary: &CatalogSummary, counts: Counts) -> fonds_catalog::Counts {
@@ -317,3 +344,18 @@ impl Stop {
     }
 }
 
+/// Adds the number that the process is about to end with to `run.json`.
+///
+/// # Errors
+/// When the file cannot be read or written.
+pub fn record_exit(output: &Path, exit_code: i32) -> Result<()> {
+    let path = output.join(RUN_FILE);
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        Error::from_io(error, Code::Unreadable, "cannot be read").at_path(&path)
+    })?;
+    let file = RunFile {
+        exit_code,
+        ..RunFile::from_json(&text)?
+    };
+    write_file(&path, file.to_json()?.as_bytes())
+}

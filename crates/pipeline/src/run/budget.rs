@@ -18,7 +18,11 @@ struct State {
 
 impl Budget {
     pub(super) fn new(total: u64) -> Arc<Self> {
-        Arc::new(Self { total, state: Mutex::default(), freed: Condvar::new() })
+        Arc::new(Self {
+            total,
+            state: Mutex::default(),
+            freed: Condvar::new(),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -47,7 +51,10 @@ struct Held {
 
 impl Reservation {
     pub(super) fn new(budget: &Arc<Budget>) -> Self {
-        Self { budget: Arc::clone(budget), held: Mutex::default() }
+        Self {
+            budget: Arc::clone(budget),
+            held: Mutex::default(),
+        }
     }
 
     /// Waits for room for the file itself.
@@ -68,7 +75,11 @@ impl Reservation {
             if others == 0 || state.used.saturating_add(bytes) <= self.budget.total {
                 break;
             }
-            state = self.budget.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .budget
+                .freed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         let mut held = self.held();
         if held.released {
@@ -88,7 +99,10 @@ impl Reservation {
         let mut held = self.held();
         state.used -= held.bytes;
         state.running -= usize::from(held.running);
-        *held = Held { released: true, ..Held::default() };
+        *held = Held {
+            released: true,
+            ..Held::default()
+        };
         drop(held);
         drop(state);
         self.budget.freed.notify_all();
@@ -107,12 +121,16 @@ impl Drop for Reservation {
 
 /// Half of the memory that the system says is available, or 1 GiB when it does not say.
 pub(super) fn default_bytes() -> u64 {
-    available_memory().map_or(1 << 30, |bytes| bytes / 2).max(256 << 20)
+    available_memory()
+        .map_or(1 << 30, |bytes| bytes / 2)
+        .max(256 << 20)
 }
 
 fn available_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("MemAvailable:"))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib << 10)
 }

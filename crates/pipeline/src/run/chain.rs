@@ -18,7 +18,11 @@ pub(super) enum Verdict {
     /// A gate kept it from acting.
     Gated { measure: Measure, value: f64 },
     /// It changed more than allowed and was undone.
-    Refused { change: Change, share: f64, bound: f64 },
+    Refused {
+        change: Change,
+        share: f64,
+        bound: f64,
+    },
 }
 
 /// A step's verdict on a picture, with what its gates measured.
@@ -54,8 +58,9 @@ pub(super) fn run(
     walk.keep(Node::Source, source);
     for (index, planned) in plan.steps.iter().enumerate() {
         let input = walk.input(index, planned);
-        let (raster, trace) =
-            walk.apply(index, planned, input).map_err(|error| error.in_step(&planned.id))?;
+        let (raster, trace) = walk
+            .apply(index, planned, input)
+            .map_err(|error| error.in_step(&planned.id))?;
         traces.push(trace);
         visit(Node::Step(index), &raster, &traces)?;
         walk.keep(Node::Step(index), raster);
@@ -66,7 +71,10 @@ pub(super) fn run(
 /// The acts of the steps that changed what is at a node.
 pub(super) fn acts(plan: &Plan, node: Node, traces: &[Trace]) -> Vec<Act> {
     let chain = plan.chain(node).into_iter();
-    chain.filter(|&index| traces[index].acted()).map(|index| plan.steps[index].step.act()).collect()
+    chain
+        .filter(|&index| traces[index].acted())
+        .map(|index| plan.steps[index].step.act())
+        .collect()
 }
 
 struct Walk<'a> {
@@ -82,7 +90,12 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn keep(&mut self, node: Node, raster: Raster) {
-        let readers = self.plan.steps.iter().filter(|step| step.from == node).count();
+        let readers = self
+            .plan
+            .steps
+            .iter()
+            .filter(|step| step.from == node)
+            .count();
         if readers > 0 {
             self.rasters.insert(slot(node), (raster, readers));
         }
@@ -91,8 +104,10 @@ impl Walk<'_> {
     fn input(&mut self, index: usize, planned: &PlannedStep) -> Raster {
         let from = slot(planned.from);
         self.content[index + 1] = self.content[from];
-        let (raster, readers) =
-            self.rasters.remove(&from).expect("a node is kept until its last reader took it");
+        let (raster, readers) = self
+            .rasters
+            .remove(&from)
+            .expect("a node is kept until its last reader took it");
         if readers > 1 {
             self.rasters.insert(from, (raster.clone(), readers - 1));
         }
@@ -110,25 +125,47 @@ impl Walk<'_> {
             let value = self.measure(index, &input, gate.measure);
             measured.push((gate.measure, value));
             if !gate.admits(value) {
-                let verdict = Verdict::Gated { measure: gate.measure, value };
+                let verdict = Verdict::Gated {
+                    measure: gate.measure,
+                    value,
+                };
                 return Ok((input, Trace { measured, verdict }));
             }
         }
         let before = planned.max_change.map(|bound| (bound, input.clone()));
-        let context = StepContext { id: &planned.id, seed: self.seed.derive(&planned.id) };
+        let context = StepContext {
+            id: &planned.id,
+            seed: self.seed.derive(&planned.id),
+        };
         let outcome = planned.step.apply(input, &context)?;
         let Some(change) = outcome.change else {
-            return Ok((outcome.raster, Trace { measured, verdict: Verdict::Nothing }));
+            return Ok((
+                outcome.raster,
+                Trace {
+                    measured,
+                    verdict: Verdict::Nothing,
+                },
+            ));
         };
         if let Some((bound, before)) = before {
             let share = changed_share(&before, &outcome.raster);
             if share > bound {
-                let verdict = Verdict::Refused { change, share, bound };
+                let verdict = Verdict::Refused {
+                    change,
+                    share,
+                    bound,
+                };
                 return Ok((before, Trace { measured, verdict }));
             }
         }
         self.content[index + 1] = index + 1;
-        Ok((outcome.raster, Trace { measured, verdict: Verdict::Acted(change) }))
+        Ok((
+            outcome.raster,
+            Trace {
+                measured,
+                verdict: Verdict::Acted(change),
+            },
+        ))
     }
 
     fn measure(&mut self, index: usize, raster: &Raster, measure: Measure) -> f64 {
@@ -164,13 +201,19 @@ fn changed_share(before: &Raster, after: &Raster) -> f64 {
 
 fn differing<T: fonds_core::Sample>(before: &[T], after: &Raster, channels: usize) -> usize {
     let after = after.as_slice::<T>().expect("formats were compared");
-    let pairs = before.chunks_exact(channels).zip(after.chunks_exact(channels));
+    let pairs = before
+        .chunks_exact(channels)
+        .zip(after.chunks_exact(channels));
     pairs.filter(|(a, b)| a != b).count()
 }
 
 /// A step that failed takes its page with it; the stage is the step's id.
 pub(super) fn stage_of(error: &Error, otherwise: &str) -> String {
-    error.place().step.clone().unwrap_or_else(|| otherwise.to_owned())
+    error
+        .place()
+        .step
+        .clone()
+        .unwrap_or_else(|| otherwise.to_owned())
 }
 
 #[cfg(test)]
@@ -184,6 +227,9 @@ mod tests {
         let mut after = before.clone();
         after.as_mut_slice::<u8>().unwrap()[..2].fill(9);
         assert_eq!(changed_share(&before, &after), 0.25);
-        assert_eq!(changed_share(&before, &Raster::new(2, 1, PixelFormat::RGB8)), 0.5);
+        assert_eq!(
+            changed_share(&before, &Raster::new(2, 1, PixelFormat::RGB8)),
+            0.5
+        );
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use fonds_catalog::{Record, TableReader};
 use fonds_core::{Code, Error, Result};
 
 use crate::run::journal::Journal;
@@ -20,17 +21,19 @@ pub struct CleanReport {
 }
 
 /// Lists, and with `remove` deletes, the files below `derivatives/` and `objects/` of an output
-/// folder that `derivatives.csv` does not name: made from sources that are gone or by settings
-/// that no longer apply.
+/// folder that no catalogued file's latest result names: made from sources that are gone or by
+/// settings that no longer apply.
 ///
 /// # Errors
 /// When the folder holds no catalog, another run is writing to it, or a file cannot be removed.
 pub fn clean(output: &Path, remove: bool) -> Result<CleanReport> {
     let state = state_folder(output);
     if !state.is_dir() {
-        return Err(Error::new(Code::InvalidRequest, "is not the output of a fonds run")
-            .at_path(output)
-            .hint("give the folder that `fonds run` wrote to with --out"));
+        return Err(
+            Error::new(Code::InvalidRequest, "is not the output of a fonds run")
+                .at_path(output)
+                .hint("give the folder that `fonds run` wrote to with --out"),
+        );
     }
     let _lock = Lock::take(&state)?;
     let wanted = wanted(output)?;
@@ -53,17 +56,17 @@ pub fn clean(output: &Path, remove: bool) -> Result<CleanReport> {
     Ok(report)
 }
 
-/// The files that the catalog names, with their sidecars.
+/// The files that the latest results of all catalogued files name. The journal is asked, not
+/// `derivatives.csv`: a row that a stopped run left without its derivatives keeps them.
 fn wanted(output: &Path) -> Result<HashSet<String>> {
-    let rows = fonds_catalog::read_derivatives(output)?;
-    // Items that --only or a stop left without a row keep what the journal says they have.
     let journal = Journal::open(output)?;
-    let catalogued: HashSet<String> = fonds_catalog::read_filenames(output)?.into_iter().collect();
-    let mut wanted = HashSet::new();
-    for row in rows {
-        wanted.insert(super::names::sidecar(&row));
-        wanted.insert(row);
+    let mut catalogued = HashSet::new();
+    let mut rows = TableReader::<Record>::open_in(output)?;
+    let mut row = Record::default();
+    while rows.read(&mut row)? {
+        catalogued.insert(std::mem::take(&mut row.filename));
     }
+    let mut wanted = HashSet::new();
     let mut lines = Journal::reader_of(output)?;
     for item in journal.items().filter(|item| catalogued.contains(*item)) {
         if let Some(known) = journal.known(item).filter(|known| known.has_files) {
@@ -77,7 +80,10 @@ fn wanted(output: &Path) -> Result<HashSet<String>> {
 pub(super) fn remove_parts(folder: &Path, prefix: &str) -> Result<u64> {
     let mut removed = 0;
     for path in files(folder)? {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         if name.starts_with(prefix) {
             remove_file(&path)?;
             removed += 1;
@@ -88,16 +94,23 @@ pub(super) fn remove_parts(folder: &Path, prefix: &str) -> Result<u64> {
 
 /// Removes the temporary files of tables directly in the output folder.
 pub(super) fn remove_parts_here(output: &Path) -> Result<u64> {
-    let Ok(entries) = std::fs::read_dir(output) else { return Ok(0) };
+    let Ok(entries) = std::fs::read_dir(output) else {
+        return Ok(0);
+    };
     let mut removed = 0;
     for entry in entries.filter_map(std::result::Result::ok) {
         let name = entry.file_name();
-        if name.to_str().is_some_and(fonds_catalog::is_part_name) {
+        if name.to_str().is_some_and(is_part_of_table) {
             remove_file(&entry.path())?;
             removed += 1;
         }
     }
     Ok(removed)
+}
+
+/// Tables are written as `.catalog.csv.part-4711` before they get their names.
+fn is_part_of_table(name: &str) -> bool {
+    name.starts_with('.') && name.contains(".part-")
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -125,7 +138,11 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 
 fn relative(output: &Path, path: &Path) -> String {
     let relative = path.strip_prefix(output).unwrap_or(path);
-    relative.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+    relative
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy())
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 fn remove_file(path: &Path) -> Result<()> {

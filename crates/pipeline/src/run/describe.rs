@@ -59,7 +59,10 @@ pub(super) fn metadata(
     set(&mut record.image_alt_text, &metadata.alt_text);
     set(&mut record.scanner, &metadata.scanner);
     set(&mut record.date_digitized, &metadata.date_digitized);
-    if let Some(uri) = metadata.rights_uri.as_ref().filter(|uri| fonds_catalog::is_rights_uri(uri))
+    if let Some(uri) = metadata
+        .rights_uri
+        .as_ref()
+        .filter(|uri| fonds_catalog::is_rights_statement(uri))
     {
         record.rightsstatement.clone_from(uri);
     }
@@ -121,7 +124,11 @@ pub(super) fn facts(row: &mut Record, facts: &PageFacts) {
 pub(super) fn measures(row: &mut Record, page: &Page, measured: bool) -> Flags {
     let mut flags = Flags::new();
     let remarks = page.flags.iter().any(|flag| flag.is_warning());
-    row.well_formed = Some(if remarks { WellFormed::WellFormed } else { WellFormed::Valid });
+    row.well_formed = Some(if remarks {
+        WellFormed::WellFormed
+    } else {
+        WellFormed::Valid
+    });
     if page.facts.ppi.is_some_and(|ppi| ppi.x.min(ppi.y) < LOW_PPI) {
         flags.insert(Flag::LowPpi);
     }
@@ -154,7 +161,9 @@ pub(super) fn verdicts(traces: &[Trace], flags: &mut Flags) {
 
 /// Where the page's derivatives are; the first output's has the columns of the catalog.
 pub(super) fn derivative(row: &mut Record, derivative: &Derivative) {
-    let Some(written) = &derivative.written else { return };
+    let Some(written) = &derivative.written else {
+        return;
+    };
     let made = &written.row;
     let location = format!("/{}", made.path);
     match derivative.output.as_str() {
@@ -164,9 +173,11 @@ pub(super) fn derivative(row: &mut Record, derivative: &Derivative) {
             row.derivative_path.clone_from(&made.path);
             row.derivative_sha256 = made.sha256;
             row.derivative_use.clone_from(&made.usage);
-            row.digital_source_type.clone_from(&made.digital_source_type);
+            row.digital_source_type
+                .clone_from(&made.digital_source_type);
             row.ai_system.clone_from(&derivative.ai_system);
-            row.ai_system_version.clone_from(&derivative.ai_system_version);
+            row.ai_system_version
+                .clone_from(&derivative.ai_system_version);
         }
         _ => {}
     }
@@ -181,7 +192,9 @@ pub(super) fn parent(record: &mut Record, pages: &[Record]) {
     record.bits_per_sample = first.bits_per_sample;
     record.samples_per_pixel = first.samples_per_pixel;
     record.color_space.clone_from(&first.color_space);
-    record.compression_scheme.clone_from(&first.compression_scheme);
+    record
+        .compression_scheme
+        .clone_from(&first.compression_scheme);
     record.icc_profile.clone_from(&first.icc_profile);
     record.ppi_x = first.ppi_x;
     record.ppi_y = first.ppi_y;
@@ -194,8 +207,16 @@ pub(super) fn parent(record: &mut Record, pages: &[Record]) {
         Some(WellFormed::WellFormed) => 1,
         _ => 0,
     };
-    record.well_formed = pages.iter().max_by_key(|row| worst(row)).and_then(|row| row.well_formed);
+    record.well_formed = pages
+        .iter()
+        .max_by_key(|row| worst(row))
+        .and_then(|row| row.well_formed);
     for page in pages {
-        record.quality_flags.extend(page.quality_flags.iter().filter(|flag| flag.is_warning()));
+        record.quality_flags.extend(
+            page.quality_flags
+                .iter()
+                .filter(|flag| flag.is_warning())
+                .copied(),
+        );
     }
 }

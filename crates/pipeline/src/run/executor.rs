@@ -185,19 +185,19 @@ fn supervise(
 }
 
 /// Starts a worker. It is not scoped: one that hangs in a decoder must not keep the run.
-fn spawn(
-    shared: &Arc<Shared>,
-    sender: &Sender<Done>,
-    slots: &mut Vec<Arc<Slot>>,
-) -> Result<()> {
+fn spawn(shared: &Arc<Shared>, sender: &Sender<Done>, slots: &mut Vec<Arc<Slot>>) -> Result<()> {
     static WORKERS: AtomicUsize = AtomicUsize::new(0);
     let slot = Arc::new(Slot::default());
     slots.push(Arc::clone(&slot));
     let number = WORKERS.fetch_add(1, Ordering::Relaxed);
     let (shared, sender) = (Arc::clone(shared), sender.clone());
-    let builder = std::thread::Builder::new().name(format!("fonds-worker-{number}")).stack_size(STACK);
+    let builder = std::thread::Builder::new()
+        .name(format!("fonds-worker-{number}"))
+        .stack_size(STACK);
     let spawned = builder.spawn(move || work(&shared, &sender, &slot, number));
-    spawned.map(drop).map_err(|error| Error::from_io(error, Code::Oom, "a worker cannot be started"))
+    spawned
+        .map(drop)
+        .map_err(|error| Error::from_io(error, Code::Oom, "a worker cannot be started"))
 }
 
 fn work(shared: &Shared, sender: &Sender<Done>, slot: &Slot, number: usize) {
@@ -206,7 +206,9 @@ fn work(shared: &Shared, sender: &Sender<Done>, slot: &Slot, number: usize) {
     let note = number % 512;
     while !shared.stop.load(Ordering::SeqCst) {
         let index = shared.next.fetch_add(1, Ordering::SeqCst);
-        let Some(job) = shared.jobs.get(index) else { return };
+        let Some(job) = shared.jobs.get(index) else {
+            return;
+        };
         let held = slot.begin(index, &shared.budget);
         shared.in_flight.begin(note, job.path.as_str());
         let start = Instant::now();
@@ -255,7 +257,14 @@ impl<'a> Writer<'a> {
             processed: 0,
             up_to_date: 0,
         };
-        Self { context, journal, events, cancelled, ending, failures: 0 }
+        Self {
+            context,
+            journal,
+            events,
+            cancelled,
+            ending,
+            failures: 0,
+        }
     }
 
     pub(super) fn ending(self) -> Ending {
@@ -271,7 +280,8 @@ impl<'a> Writer<'a> {
             }
         }
         let pending = batch.iter().flat_map(|done| &done.pending);
-        self.journal.publishing(pending.map(|pending| pending.path.clone()).collect())?;
+        self.journal
+            .publishing(pending.map(|pending| pending.path.clone()).collect())?;
         for mut done in batch {
             if let Err(error) = self.publish(&mut done) {
                 self.give_up(&mut done, error)?;
@@ -283,7 +293,10 @@ impl<'a> Writer<'a> {
 
     fn sync_files(&self, done: &Done) -> Result<()> {
         done.pending.iter().try_for_each(|pending| {
-            pending.file.sync_all().map_err(|error| self.cannot_write(error, &pending.path))
+            pending
+                .file
+                .sync_all()
+                .map_err(|error| self.cannot_write(error, &pending.path))
         })
     }
 
@@ -293,7 +306,11 @@ impl<'a> Writer<'a> {
             let renamed = std::fs::rename(&pending.temp, &target);
             let metadata = renamed.and_then(|()| pending.file.metadata());
             let metadata = metadata.map_err(|error| self.cannot_write(error, &pending.path))?;
-            done.files.push(FileMark::new(&pending.path, Stamp::of(&metadata), pending.digest));
+            done.files.push(FileMark::new(
+                &pending.path,
+                Stamp::of(&metadata),
+                pending.digest,
+            ));
         }
         Ok(())
     }
@@ -315,7 +332,10 @@ impl<'a> Writer<'a> {
                 source: done.source.take(),
                 files,
                 stale,
-                code: done.failure.as_ref().map(|(code, _)| code.as_str().to_owned()),
+                code: done
+                    .failure
+                    .as_ref()
+                    .map(|(code, _)| code.as_str().to_owned()),
                 attempts: done.attempts,
                 entry: std::mem::take(&mut done.item).into(),
             };
@@ -356,7 +376,10 @@ impl<'a> Writer<'a> {
         self.ending.settled.insert(done.path.clone());
         let end = match &done.failure {
             _ if done.up_to_date => ItemEnd::UpToDate,
-            Some((code, message)) => ItemEnd::Failed { code: *code, message: message.clone() },
+            Some((code, message)) => ItemEnd::Failed {
+                code: *code,
+                message: message.clone(),
+            },
             None => match done.item.record.status {
                 fonds_catalog::Status::Unchanged => ItemEnd::Unchanged,
                 fonds_catalog::Status::Warning => ItemEnd::Warning,

@@ -22,11 +22,17 @@ pub(super) struct InFlight {
 impl InFlight {
     pub(super) fn create(state: &Path) -> Result<Self> {
         let path = path(state);
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&path);
         let file = file.map_err(|error| {
             Error::from_io(error, Code::WriteFailed, "cannot be created").at_path(&path)
         })?;
-        Ok(Self { file: Mutex::new(file) })
+        Ok(Self {
+            file: Mutex::new(file),
+        })
     }
 
     /// Notes that the worker of this slot works on this path from now on.

@@ -28,7 +28,10 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(output: &Path) -> Self {
-        Self { output: output.to_owned(), lines: None }
+        Self {
+            output: output.to_owned(),
+            lines: None,
+        }
     }
 
     fn line(&mut self, known: &Known) -> Result<Line> {
@@ -61,7 +64,13 @@ pub(super) fn process(
     if let Some(done) = same_content(context, job, reader, &source, &key) {
         return done;
     }
-    Work { context, job, source: &source, held }.done(key)
+    Work {
+        context,
+        job,
+        source: &source,
+        held,
+    }
+    .done(key)
 }
 
 /// The result of a file that failed as a whole.
@@ -76,7 +85,10 @@ pub(super) fn failed(context: &Context, job: &Job, stage: &str, error: &Error) -
     }
     let stage = chain::stage_of(error, stage);
     done.item = failed_item(context, &job.path, &job.id, job.stamp.size, &stage, error);
-    let digest = done.source.as_ref().and_then(|mark| mark.sha256.parse().ok());
+    let digest = done
+        .source
+        .as_ref()
+        .and_then(|mark| mark.sha256.parse().ok());
     done.item.record.sha256 = digest;
     set_attempts(&mut done, job, digest);
     done.failure = Some((error.code(), error.detail()));
@@ -90,7 +102,8 @@ fn key(context: &Context, job: &Job, source: &Digest) -> String {
         // derivatives have to be made anew when it changes.
         String::new()
     } else {
-        context.human.row_digest(job.path.as_str(), job.id.as_str())
+        let digest = context.human.digest_of(job.path.as_str(), job.id.as_str());
+        digest.map(|digest| digest.to_string()).unwrap_or_default()
     };
     let text = format!("{source} {} {} {human}", context.plan_digest, job.id);
     Digest::of(text.as_bytes()).prefix(32)
@@ -132,11 +145,18 @@ fn same_content(
     }
     let mut done = Done::new(job);
     done.up_to_date = true;
-    if known.source.is_some_and(|before| before.stamp == source.fingerprint.stamp) {
+    if known
+        .source
+        .is_some_and(|before| before.stamp == source.fingerprint.stamp)
+    {
         return Some(done);
     }
     key.clone_into(&mut done.key);
-    done.source = Some(FileMark::new("", source.fingerprint.stamp, source.fingerprint.digest));
+    done.source = Some(FileMark::new(
+        "",
+        source.fingerprint.stamp,
+        source.fingerprint.digest,
+    ));
     done.files = line.files;
     done.attempts = line.attempts;
     done.failure = known.code.map(|code| (code, String::new()));
@@ -152,7 +172,9 @@ fn holds(context: &Context, job: &Job, known: &Known, source: &Digest) -> bool {
 fn files_are_there(context: &Context, line: &Line) -> bool {
     line.files.iter().all(|mark| {
         let path = context.output.join(&mark.path);
-        let Ok(metadata) = std::fs::symlink_metadata(&path) else { return false };
+        let Ok(metadata) = std::fs::symlink_metadata(&path) else {
+            return false;
+        };
         if !context.verify && Stamp::of(&metadata) == mark.stamp() {
             return true;
         }
@@ -165,11 +187,18 @@ fn owned(job: &Job, reader: &mut Reader) -> Vec<String> {
     let Some(line) = job.known.and_then(|known| reader.line(&known).ok()) else {
         return Vec::new();
     };
-    line.files.into_iter().map(|mark| mark.path).chain(line.stale).collect()
+    line.files
+        .into_iter()
+        .map(|mark| mark.path)
+        .chain(line.stale)
+        .collect()
 }
 
 fn set_attempts(done: &mut Done, job: &Job, digest: Option<Digest>) {
-    let before = job.known.filter(|known| known.code.is_some()).map_or(0, |known| known.attempts);
+    let before = job
+        .known
+        .filter(|known| known.code.is_some())
+        .map_or(0, |known| known.attempts);
     done.attempts = before + 1;
     for failure in &mut done.item.failures {
         failure.attempts = Some(done.attempts);
@@ -234,7 +263,11 @@ impl Work<'_> {
         fail(&mut record, error);
         describe::not_well_formed(&mut record, error.code());
         let failure = failure(self.context, &record, None, "decode", error);
-        done.item = Item { record, failures: vec![failure], ..Item::default() };
+        done.item = Item {
+            record,
+            failures: vec![failure],
+            ..Item::default()
+        };
         done.failure = Some((error.code(), error.detail()));
         done
     }
@@ -258,7 +291,10 @@ impl Work<'_> {
         let mut record = self.base(identity);
         let count = document.page_count();
         record.page_count = Some(count);
-        let mut pages = Pages { flags, ..Pages::default() };
+        let mut pages = Pages {
+            flags,
+            ..Pages::default()
+        };
         describe::metadata(&mut record, &metadata, &self.job.path, &mut pages.flags);
         describe::name(&self.job.path, identity, &mut pages.flags);
         for page in 0..count {
@@ -288,7 +324,8 @@ impl Work<'_> {
             let pixels = u64::from(facts.width) * u64::from(facts.height);
             let bytes = u64::from(facts.samples_per_pixel.clamp(1, 4))
                 * u64::from(facts.bits_per_sample.div_ceil(8).clamp(1, 4));
-            self.held.for_pixels(self.plan().memory_per_page(pixels, bytes));
+            self.held
+                .for_pixels(self.plan().memory_per_page(pixels, bytes));
             document.decode(page)
         });
         let decoded = match decoded {
@@ -302,7 +339,11 @@ impl Work<'_> {
         pages.pixels += decoded.raster.pixels() as u64;
         describe::facts(row, &decoded.facts);
         let mut flags = decoded.flags.clone();
-        flags.extend(describe::measures(row, &decoded, self.plan().catalog.measures));
+        flags.extend(describe::measures(
+            row,
+            &decoded,
+            self.plan().catalog.measures,
+        ));
         if let Err(error) = self.derive(decoded, number, row, metadata, &mut flags, pages) {
             let stage = chain::stage_of(&error, "encode");
             self.page_failed(row, number, &stage, error, pages);
@@ -323,7 +364,10 @@ impl Work<'_> {
             None => error,
         };
         fail(row, &error);
-        pages.item.failures.push(failure(self.context, row, number, stage, &error));
+        pages
+            .item
+            .failures
+            .push(failure(self.context, row, number, stage, &error));
         pages.existing |= error.code() == Code::NameCollision;
         pages.first_error.get_or_insert(error);
     }
@@ -400,7 +444,11 @@ impl Work<'_> {
             fail(&mut record, error);
             done.failure = Some((error.code(), error.detail()));
         }
-        done.item = Item { record, pages: pages.records, ..pages.item };
+        done.item = Item {
+            record,
+            pages: pages.records,
+            ..pages.item
+        };
         done
     }
 }

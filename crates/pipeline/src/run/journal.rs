@@ -42,7 +42,11 @@ impl FileMark {
     }
 
     pub(super) fn stamp(&self) -> Stamp {
-        Stamp { size: self.size, mtime_ns: self.mtime_ns, inode: self.inode }
+        Stamp {
+            size: self.size,
+            mtime_ns: self.mtime_ns,
+            inode: self.inode,
+        }
     }
 }
 
@@ -85,6 +89,8 @@ struct Head {
     attempts: u32,
     #[serde(default)]
     files: Vec<HeadFile>,
+    #[serde(default)]
+    stale: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -98,7 +104,10 @@ struct Intent {
     publishing: Vec<String>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }
@@ -113,6 +122,7 @@ pub(super) struct Known {
     pub(super) code: Option<Code>,
     pub(super) attempts: u32,
     pub(super) has_files: bool,
+    pub(super) has_stale: bool,
 }
 
 /// The journal of an output folder: an open file and an index of the last line of each item.
@@ -138,7 +148,11 @@ impl Journal {
         let failed = |error| {
             Error::from_io(error, Code::WriteFailed, "the journal cannot be opened").at_path(&path)
         };
-        let options = OpenOptions::new().read(true).append(true).create(true).open(&path);
+        let options = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&path);
         let file = options.map_err(failed)?;
         let mut journal = Self {
             path: path.clone(),
@@ -192,6 +206,7 @@ impl Journal {
             code: head.code.as_deref().and_then(Code::from_text),
             attempts: head.attempts,
             has_files: !head.files.is_empty(),
+            has_stale: !head.stale.is_empty(),
         };
         self.index.insert(head.item, known);
     }
@@ -226,10 +241,15 @@ impl Journal {
             code: line.code.as_deref().and_then(Code::from_text),
             attempts: line.attempts,
             has_files: !line.files.is_empty(),
+            has_stale: !line.stale.is_empty(),
         };
         self.end += bytes as u64;
         self.index.insert(line.item.clone(), known);
-        if self.synced.elapsed() >= SYNC_EVERY { self.sync() } else { Ok(()) }
+        if self.synced.elapsed() >= SYNC_EVERY {
+            self.sync()
+        } else {
+            Ok(())
+        }
     }
 
     /// Notes for good that these files are about to get their final names, so that a run that
@@ -274,7 +294,8 @@ impl Journal {
     }
 
     fn failed(&self, error: std::io::Error) -> Error {
-        Error::from_io(error, Code::WriteFailed, "the journal cannot be written").at_path(&self.path)
+        Error::from_io(error, Code::WriteFailed, "the journal cannot be written")
+            .at_path(&self.path)
     }
 }
 
@@ -297,7 +318,9 @@ impl LineReader {
         })?;
         serde_json::from_slice(&bytes).map_err(|error| {
             let message = format!("the line at byte {} is damaged", known.offset);
-            let error = Error::new(Code::Corrupt, message).caused_by(error).at_path(&self.path);
+            let error = Error::new(Code::Corrupt, message)
+                .caused_by(error)
+                .at_path(&self.path);
             error.hint("remove that line, its file is then processed anew")
         })
     }
@@ -311,7 +334,10 @@ pub(super) fn short_key(key: &str) -> [u8; 16] {
 }
 
 fn fingerprint(mark: &FileMark) -> Option<Fingerprint> {
-    Some(Fingerprint { stamp: mark.stamp(), digest: Digest::from_str(&mark.sha256).ok()? })
+    Some(Fingerprint {
+        stamp: mark.stamp(),
+        digest: Digest::from_str(&mark.sha256).ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -352,7 +378,14 @@ mod tests {
         assert!(journal.known("c").is_none());
         journal.append(&line("c", "3")).unwrap();
         let known = *journal.known("c").unwrap();
-        assert_eq!(Journal::reader_of(folder.path()).unwrap().line(&known).unwrap().item, "c");
+        assert_eq!(
+            Journal::reader_of(folder.path())
+                .unwrap()
+                .line(&known)
+                .unwrap()
+                .item,
+            "c"
+        );
     }
 
     #[test]

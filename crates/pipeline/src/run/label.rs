@@ -46,17 +46,21 @@ impl Label {
             xmp.subjects.clone_from(&record.subject);
         }
         xmp.source = Some(record.filename.clone());
-        xmp.derived_from =
-            Some(DerivedFrom { path: record.filename.clone(), sha256: digest });
+        xmp.derived_from = Some(DerivedFrom {
+            path: record.filename.clone(),
+            sha256: digest,
+        });
         let identity = format!(
             "{digest} {} {} {}",
             page.context.plan_digest, page.id, derivative.output
         );
         xmp.document = Some(Digest::of(identity.as_bytes()));
-        xmp.digital_source_type =
-            digital_source_type(&kinds, source.as_deref()).map(str::to_owned);
+        xmp.digital_source_type = digital_source_type(&kinds, source.as_deref()).map(str::to_owned);
         set(&mut xmp.ai_system_used, &derivative.ai_system);
-        set(&mut xmp.ai_system_version_used, &derivative.ai_system_version);
+        set(
+            &mut xmp.ai_system_version_used,
+            &derivative.ai_system_version,
+        );
         xmp.creator_tool = Some(tool());
         xmp.history = history(page, node, traces);
         xmp.notice = Some(notice.clone());
@@ -126,15 +130,21 @@ fn notice(page: &PageContext<'_>, acts: &[Act]) -> String {
 
 fn history(page: &PageContext<'_>, node: Node, traces: &[Trace]) -> Vec<HistoryEvent> {
     let plan = &page.context.plan;
-    let acted = plan.chain(node).into_iter().filter_map(|index| match &traces[index].verdict {
-        Verdict::Acted(change) => Some(step_event(&plan.steps[index], change)),
-        _ => None,
-    });
+    let acted = plan
+        .chain(node)
+        .into_iter()
+        .filter_map(|index| match &traces[index].verdict {
+            Verdict::Acted(change) => Some(step_event(&plan.steps[index], change)),
+            _ => None,
+        });
     acted.collect()
 }
 
 fn step_event(planned: &PlannedStep, change: &Change) -> HistoryEvent {
-    let agent = planned.step.model().map(|model| format!("{} {}", model.name, model.version));
+    let agent = planned
+        .step
+        .model()
+        .map(|model| format!("{} {}", model.name, model.version));
     HistoryEvent {
         action: match planned.step.act() {
             Act::Geometry => "resized",

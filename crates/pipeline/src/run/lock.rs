@@ -21,7 +21,12 @@ impl Lock {
     /// Takes the lock, or says which process holds it.
     pub(super) fn take(state: &Path) -> Result<Self> {
         let path = state.join("lock");
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let options = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path);
         let mut file = options.map_err(|error| {
             Error::from_io(error, Code::WriteFailed, "the lock cannot be created").at_path(&path)
         })?;
@@ -34,13 +39,16 @@ impl Lock {
                 }
                 Err(TryLockError::WouldBlock) => return Err(held(&mut file, &path)),
                 Err(TryLockError::Error(error)) => {
-                    let error = Error::from_io(error, Code::WriteFailed, "the lock cannot be taken");
+                    let error =
+                        Error::from_io(error, Code::WriteFailed, "the lock cannot be taken");
                     return Err(error.at_path(&path));
                 }
             }
         }
         // The number is for people only; a lock whose note cannot be written still locks.
-        let noted = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+        let noted = file
+            .set_len(0)
+            .and_then(|()| write!(file, "{}", std::process::id()));
         drop(noted);
         Ok(Self { _file: file })
     }
@@ -48,15 +56,20 @@ impl Lock {
 
 fn held(file: &mut File, path: &Path) -> Error {
     let mut holder = String::new();
-    let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut holder));
+    let read = file
+        .seek(SeekFrom::Start(0))
+        .and_then(|_| file.read_to_string(&mut holder));
     let by = if read.is_ok() && !holder.is_empty() {
         format!(" (process {holder})")
     } else {
         String::new()
     };
-    Error::new(Code::WriteFailed, format!("another run is writing to this folder{by}"))
-        .at_path(path.parent().and_then(Path::parent).unwrap_or(path))
-        .hint("wait for it to end, or choose another --out")
+    Error::new(
+        Code::WriteFailed,
+        format!("another run is writing to this folder{by}"),
+    )
+    .at_path(path.parent().and_then(Path::parent).unwrap_or(path))
+    .hint("wait for it to end, or choose another --out")
 }
 
 #[cfg(test)]
@@ -68,7 +81,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = Lock::take(folder.path()).unwrap();
         let refused = std::thread::scope(|scope| {
-            scope.spawn(|| Lock::take(folder.path()).unwrap_err()).join().unwrap()
+            scope
+                .spawn(|| Lock::take(folder.path()).unwrap_err())
+                .join()
+                .unwrap()
         });
         assert!(refused.to_string().contains("another run"), "{refused}");
         drop(first);

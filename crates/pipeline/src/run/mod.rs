@@ -38,6 +38,7 @@ use uuid::Uuid;
 use crate::event::{Counts, Event, Stop};
 use crate::plan::Plan;
 
+pub use assemble::record_exit;
 pub use clean::{CleanReport, clean};
 pub use inflight::interrupted;
 pub(crate) use output::{SMALL, THUMB};
@@ -61,6 +62,8 @@ pub struct RunOptions {
     pub limit: Option<u64>,
     /// Do only files that one of these globs matches.
     pub only: Vec<String>,
+    /// Do only these files, by their paths in the archive.
+    pub paths: Option<HashSet<String>>,
     /// Which earlier failures are tried again.
     pub retry: Retry,
     /// Read sources and derivatives again instead of trusting size, time and inode.
@@ -83,6 +86,7 @@ impl RunOptions {
             shard: Shard::WHOLE,
             limit: None,
             only: Vec::new(),
+            paths: None,
             retry: Retry::default(),
             verify: false,
             argv: Vec::new(),
@@ -128,13 +132,17 @@ pub fn run(
     let mut journal = journal::Journal::open(&options.output)?;
     let context = Arc::new(context(plan, options, &journal)?);
     let ids = ObjectIds::resolve(archive.files.iter().map(|found| &found.path));
-    let chosen = Chosen::new(&archive.files, options, &ids)?;
+    let chosen = Chosen::new(&archive.files, options)?;
     warn(events, &archive, &journal, swept);
     events(Event::Started {
         run_id: context.run_id.clone(),
         found: chosen.in_shard,
         selected: chosen.jobs.len() as u64,
-        bytes: chosen.jobs.iter().map(|&index| archive.files[index].stamp.size).sum(),
+        bytes: chosen
+            .jobs
+            .iter()
+            .map(|&index| archive.files[index].stamp.size)
+            .sum(),
     });
     journal.note_run(&serde_json::json!({
         "run": context.run_id, "event": "started", "dateTime": started_at,
@@ -144,7 +152,9 @@ pub fn run(
     let jobs = jobs(&archive, options, &ids, &chosen, &journal);
     let in_flight = Arc::new(inflight::InFlight::create(&state)?);
     let budget = budget::Budget::new(
-        plan.policy.memory_bytes.unwrap_or_else(budget::default_bytes),
+        plan.policy
+            .memory_bytes
+            .unwrap_or_else(budget::default_bytes),
     );
     let mut writer = executor::Writer::new(Arc::clone(&context), &mut journal, events, cancelled);
     let (suspects, others) = split(jobs, options, &mut writer)?;
@@ -170,8 +180,15 @@ pub fn run(
         "run": context.run_id, "event": "ended", "dateTime": work::now(),
     }))?;
     settle(&state)?;
-    events(Event::Ended { counts: report.counts, output: options.output.clone() });
-    Ok(RunReport { stop: ending.stop, output_error: ending.output_error, ..report })
+    events(Event::Ended {
+        counts: report.counts,
+        output: options.output.clone(),
+    });
+    Ok(RunReport {
+        stop: ending.stop,
+        output_error: ending.output_error,
+        ..report
+    })
 }
 
 /// What a run over an archive would look at: for `fonds plan`.
@@ -208,7 +225,9 @@ fn prepare(output: &Path) -> Result<PathBuf> {
     let state = state_folder(output);
     std::fs::create_dir_all(&state).map_err(|error| {
         let error = Error::from_io(error, Code::WriteFailed, "the output folder cannot be made");
-        error.at_path(output).hint("choose an --out that you may write to")
+        error
+            .at_path(output)
+            .hint("choose an --out that you may write to")
     })?;
     Ok(state)
 }
@@ -272,23 +291,25 @@ fn context(
 
 fn human_metadata(plan: &Plan, input: &Path) -> Result<HumanMetadata> {
     let path = input.join(&plan.catalog.metadata);
-    if path.is_file() { HumanMetadata::read(&path) } else { Ok(HumanMetadata::default()) }
+    if path.is_file() {
+        HumanMetadata::read(&path)
+    } else {
+        Ok(HumanMetadata::default())
+    }
 }
 
 fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("model name"));
-    line.and_then(|line| line.split_once(':')).map_or(String::new(), |(_, name)| name.trim().into())
+    line.and_then(|line| line.split_once(':'))
+        .map_or(String::new(), |(_, name)| name.trim().into())
 }
 
-fn warn(
-    events: &(dyn Fn(Event) + Sync),
-    archive: &Walk,
-    journal: &journal::Journal,
-    swept: u64,
-) {
+fn warn(events: &(dyn Fn(Event) + Sync), archive: &Walk, journal: &journal::Journal, swept: u64) {
     for problem in &archive.problems {
-        events(Event::Warning { message: problem.to_string() });
+        events(Event::Warning {
+            message: problem.to_string(),
+        });
     }
     if journal.unreadable > 0 {
         let message = format!(
@@ -315,8 +336,7 @@ struct Chosen {
 }
 
 impl Chosen {
-    fn new(files: &[Found], options: &RunOptions, ids: &ObjectIds) -> Result<Self> {
-        let _ = ids;
+    fn new(files: &[Found], options: &RunOptions) -> Result<Self> {
         let only = Globs::new(&options.only)?;
         let limit = options.limit.unwrap_or(u64::MAX);
         let mut chosen = Self {
@@ -333,7 +353,11 @@ impl Chosen {
             if !matches!(found.fate, Fate::Selected) {
                 continue;
             }
-            let named = only.is_empty() || only.matches(&found.path);
+            let listed = options
+                .paths
+                .as_ref()
+                .is_none_or(|paths| paths.contains(found.path.as_str()));
+            let named = listed && (only.is_empty() || only.matches(&found.path));
             if named && (chosen.jobs.len() as u64) < limit {
                 chosen.jobs.push(index);
             } else {
@@ -375,14 +399,18 @@ fn split(
     options: &RunOptions,
     writer: &mut executor::Writer<'_>,
 ) -> Result<(Vec<work::Job>, Vec<work::Job>)> {
-    let named = |list: &[String], job: &work::Job| list.iter().any(|path| path == job.path.as_str());
-    let (crashed, rest): (Vec<_>, Vec<_>) =
-        jobs.into_iter().partition(|job| named(&options.crashed, job));
+    let named =
+        |list: &[String], job: &work::Job| list.iter().any(|path| path == job.path.as_str());
+    let (crashed, rest): (Vec<_>, Vec<_>) = jobs
+        .into_iter()
+        .partition(|job| named(&options.crashed, job));
     for job in crashed {
         let error = Error::new(Code::Crash, "the process died on this file")
             .hint("this is a bug in a decoder; please report it with the file");
         let done = item::failed(&writer.context, &job, "process", &error);
         writer.commit(vec![done])?;
     }
-    Ok(rest.into_iter().partition(|job| named(&options.suspects, job)))
+    Ok(rest
+        .into_iter()
+        .partition(|job| named(&options.suspects, job)))
 }

@@ -17,7 +17,9 @@ pub(super) fn derivative(
     let path = render(&output.name, source, page, &output.id, id);
     let extension = output.encoding.extension();
     let path = format!("derivatives/{path}.{extension}");
-    let (folder, name) = path.rsplit_once('/').expect("the path begins with `derivatives/`");
+    let (folder, name) = path
+        .rsplit_once('/')
+        .expect("the path begins with `derivatives/`");
     format!("{folder}/{}", shorten(name, extension, source))
 }
 
@@ -44,16 +46,14 @@ fn render(
     while let Some((before, after)) = rest.split_once('{') {
         path.push_str(before);
         let (field, after) = after.split_once('}').unwrap_or((after, ""));
+        // A file without an extension leaves no dot behind.
+        if field == "ext" && source.extension().is_empty() && path.ends_with('.') {
+            path.pop();
+        }
         path.push_str(match field {
             "folder" => source.parent(),
             "stem" => source.stem(),
-            "ext" => {
-                // A file without an extension leaves no dot behind.
-                if source.extension().is_empty() && path.ends_with('.') {
-                    path.pop();
-                }
-                source.extension()
-            }
+            "ext" => source.extension(),
             "page" => &page,
             "id" => output,
             "objectid" => id.as_str(),
@@ -63,7 +63,10 @@ fn render(
     }
     path.push_str(rest);
     // A file in the root has no folder.
-    path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
+    path.split('/')
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 /// Cuts a name that is too long and puts the path's digest in place of what was cut.
@@ -75,7 +78,11 @@ fn shorten(name: &str, extension: &str, source: &RelPath) -> String {
     let tail_start = name.len() - extension.len() - 1;
     let output_start = name[..tail_start].rfind('.').unwrap_or(tail_start);
     // A long output id is cut with the rest.
-    let tail = if name.len() - output_start <= 64 { &name[output_start..] } else { &name[tail_start..] };
+    let tail = if name.len() - output_start <= 64 {
+        &name[output_start..]
+    } else {
+        &name[tail_start..]
+    };
     let mut end = MAX_NAME - tail.len() - digest.len() - 1;
     while !name.is_char_boundary(end) {
         end -= 1;
@@ -107,11 +114,31 @@ mod tests {
     #[test]
     fn names_by_rule() {
         for (rule, source, page, expected) in [
-            (NameRule::DEFAULT, "a/b/IMG 1.tif", None, "derivatives/a/b/IMG 1.tif.restored.png"),
-            (NameRule::DEFAULT, "x.tif", Some(2), "derivatives/x.tif.p0002.restored.png"),
-            (NameRule::DEFAULT, "noext", None, "derivatives/noext.restored.png"),
+            (
+                NameRule::DEFAULT,
+                "a/b/IMG 1.tif",
+                None,
+                "derivatives/a/b/IMG 1.tif.restored.png",
+            ),
+            (
+                NameRule::DEFAULT,
+                "x.tif",
+                Some(2),
+                "derivatives/x.tif.p0002.restored.png",
+            ),
+            (
+                NameRule::DEFAULT,
+                "noext",
+                None,
+                "derivatives/noext.restored.png",
+            ),
             ("{objectid}", "a/x.tif", None, "derivatives/the-id.png"),
-            ("{id}/{stem}{page}", "a/x.tif", Some(3), "derivatives/restored/x.p0003.png"),
+            (
+                "{id}/{stem}{page}",
+                "a/x.tif",
+                Some(3),
+                "derivatives/restored/x.p0003.png",
+            ),
         ] {
             assert_eq!(name(rule, source, page), expected);
         }
@@ -125,7 +152,10 @@ mod tests {
         assert_ne!(one, two);
         for path in [one, two] {
             let file = path.rsplit('/').next().unwrap();
-            assert!(file.len() <= MAX_NAME && file.ends_with(".restored.png"), "{file}");
+            assert!(
+                file.len() <= MAX_NAME && file.ends_with(".restored.png"),
+                "{file}"
+            );
         }
     }
 }

@@ -10,7 +10,7 @@ use fonds_core::{Code, Depth, Error, ObjectId, PixelFormat, Raster, Result};
 use fonds_image::color;
 use fonds_image::encode::{self, Embedded, Encoding};
 use fonds_image::facts::Metadata;
-use fonds_image::ops::thumbnail::Thumbnail;
+use fonds_image::ops::Thumbnail;
 use fonds_ingest::{Source, digest_file};
 
 use crate::plan::{Node, PlannedOutput, Thumbnails};
@@ -20,7 +20,6 @@ use crate::run::names;
 use crate::run::sidecar;
 use crate::run::work::{Context, Job, Pending};
 use crate::spec::{OnExisting, Profile, Unchanged, Use};
-use crate::step::Act;
 
 /// The output id of small pictures.
 pub(crate) const SMALL: &str = "small";
@@ -71,7 +70,11 @@ pub(super) fn at_node(
     made: &mut Vec<Derivative>,
 ) -> Result<()> {
     let plan = &page.context.plan;
-    if let Some(thumbnails) = plan.thumbnails.as_ref().filter(|thumbs| thumbs.from == node) {
+    if let Some(thumbnails) = plan
+        .thumbnails
+        .as_ref()
+        .filter(|thumbs| thumbs.from == node)
+    {
         thumbnails_of(page, thumbnails, raster, traces, made)?;
     }
     for output in plan.outputs.iter().filter(|output| output.from == node) {
@@ -118,12 +121,25 @@ fn derivative(
         width: Some(raster.width()),
         height: Some(raster.height()),
         digital_source_type: label.source_type().unwrap_or_default().to_owned(),
-        status: if refused(page, output.from, traces) { Status::Warning } else { Status::Ok },
+        status: if refused(page, output.from, traces) {
+            Status::Warning
+        } else {
+            Status::Ok
+        },
     };
-    let made = sidecar::Made { output, raster, row: &row, label: &label, format };
+    let made = sidecar::Made {
+        output,
+        raster,
+        row: &row,
+        label: &label,
+        format,
+    };
     let text = sidecar::text(page, &made, traces)?;
     let sidecar = write_text(page, &names::sidecar(&row.path), text.as_bytes())?;
-    derivative.written = Some(Written { row, files: vec![file, sidecar] });
+    derivative.written = Some(Written {
+        row,
+        files: vec![file, sidecar],
+    });
     Ok(derivative)
 }
 
@@ -137,13 +153,23 @@ fn refused(page: &PageContext<'_>, node: Node, traces: &[Trace]) -> bool {
 /// Names and versions of the networks that acted, each joined by `;`.
 fn models(page: &PageContext<'_>, node: Node, traces: &[Trace]) -> (String, String) {
     let plan = &page.context.plan;
-    let acted = plan.chain(node).into_iter().filter(|&index| traces[index].acted());
-    let models: Vec<_> = acted.filter_map(|index| plan.steps[index].step.model()).collect();
+    let acted = plan
+        .chain(node)
+        .into_iter()
+        .filter(|&index| traces[index].acted());
+    let models: Vec<_> = acted
+        .filter_map(|index| plan.steps[index].step.model())
+        .collect();
     let join = |texts: Vec<String>| texts.join(";");
     let digest = |sha256: &str| sha256.chars().take(12).collect::<String>();
     (
         join(models.iter().map(|model| model.name.clone()).collect()),
-        join(models.iter().map(|m| format!("{} {}", m.version, digest(&m.sha256))).collect()),
+        join(
+            models
+                .iter()
+                .map(|m| format!("{} {}", m.version, digest(&m.sha256)))
+                .collect(),
+        ),
     )
 }
 
@@ -163,11 +189,19 @@ fn thumbnails_of(
     let acts = acts(plan, thumbnails.from, traces);
     // The thumbnail is made from the small picture: a twentieth of the pixels of a scan.
     let mut shown = None;
-    let mut sizes = [(SMALL, "small", "sm", thumbnails.small), (THUMB, "thumbs", "th", thumbnails.thumb)];
+    let mut sizes = [
+        (SMALL, "small", "sm", thumbnails.small),
+        (THUMB, "thumbs", "th", thumbnails.thumb),
+    ];
     sizes.sort_by_key(|size| std::cmp::Reverse(size.3));
     for (output, folder, suffix, size) in sizes {
-        let small = Thumbnail::fit(size, size).make(shown.as_ref().unwrap_or(raster))?;
-        let small = if shown.is_none() { color::to_srgb(small)?.with_icc(None) } else { small };
+        let from = shown.as_ref().unwrap_or(raster);
+        let small = Thumbnail { size }.of(from)?.unwrap_or_else(|| from.clone());
+        let small = if shown.is_none() {
+            color::to_srgb(small)?.with_icc(None)
+        } else {
+            small
+        };
         let (ai_system, ai_system_version) = models(page, thumbnails.from, traces);
         let mut derivative = Derivative {
             output: output.to_owned(),
@@ -193,7 +227,10 @@ fn thumbnails_of(
             digital_source_type: label.source_type().unwrap_or_default().to_owned(),
             status: Status::Ok,
         };
-        derivative.written = Some(Written { row, files: vec![file] });
+        derivative.written = Some(Written {
+            row,
+            files: vec![file],
+        });
         made.push(derivative);
         shown = Some(small);
     }
@@ -207,7 +244,10 @@ fn convert(output: &PlannedOutput, raster: &Raster) -> Result<Option<Raster>> {
         Some(_) => Depth::U16,
         None => raster.format().depth,
     };
-    let format = PixelFormat { depth, ..raster.format() };
+    let format = PixelFormat {
+        depth,
+        ..raster.format()
+    };
     let to_srgb = output.profile == Profile::Srgb && raster.icc().is_some();
     if format == raster.format() && !to_srgb {
         return Ok(None);
@@ -256,7 +296,9 @@ fn write(
 fn write_text(page: &PageContext<'_>, path: &str, text: &[u8]) -> Result<Pending> {
     let (temp, file) = create(page, path)?;
     let mut writer = BufWriter::new(file);
-    let written = writer.write_all(text).map_err(|error| cannot_write(error, path));
+    let written = writer
+        .write_all(text)
+        .map_err(|error| cannot_write(error, path));
     finish(path, temp, writer, written)
 }
 
@@ -266,13 +308,20 @@ fn finish(
     writer: BufWriter<File>,
     written: Result<()>,
 ) -> Result<Pending> {
-    let flushed = writer.into_inner().map_err(|error| cannot_write(error.into_error(), path));
+    let flushed = writer
+        .into_inner()
+        .map_err(|error| cannot_write(error.into_error(), path));
     let digest = match (&written, &flushed) {
         (Ok(()), Ok(_)) => digest_file(&temp).map(|fingerprint| fingerprint.digest),
         _ => Ok(fonds_core::Digest::of(b"")),
     };
     match (written, flushed, digest) {
-        (Ok(()), Ok(file), Ok(digest)) => Ok(Pending { temp, path: path.to_owned(), digest, file }),
+        (Ok(()), Ok(file), Ok(digest)) => Ok(Pending {
+            temp,
+            path: path.to_owned(),
+            digest,
+            file,
+        }),
         (written, flushed, digest) => {
             let removed = std::fs::remove_file(&temp);
             drop(removed);
@@ -286,19 +335,20 @@ fn finish(
 fn create(page: &PageContext<'_>, path: &str) -> Result<(PathBuf, File)> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let target = page.context.output.join(path);
-    let folder = target.parent().expect("outputs lie in folders below the output root");
+    let folder = target
+        .parent()
+        .expect("outputs lie in folders below the output root");
     std::fs::create_dir_all(folder).map_err(|error| cannot_write(error, path))?;
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let temp = folder.join(format!("{}{}-{number}", super::PART, page.context.run_id));
-    let file = OpenOptions::new().write(true).read(true).create_new(true).open(&temp);
+    let file = OpenOptions::new()
+        .write(true)
+        .read(true)
+        .create_new(true)
+        .open(&temp);
     Ok((temp, file.map_err(|error| cannot_write(error, path))?))
 }
 
 fn cannot_write(error: std::io::Error, path: &str) -> Error {
     Error::from_io(error, Code::WriteFailed, "cannot be written").at_path(path)
-}
-
-/// Whether any of these acts came from a trained model that makes content.
-pub(super) fn is_generative(acts: &[Act]) -> bool {
-    acts.contains(&Act::Generative)
 }

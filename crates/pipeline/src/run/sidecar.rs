@@ -83,7 +83,11 @@ fn event(kind: EventType) -> Event {
 
 fn format_event(page: &PageContext<'_>) -> Event {
     let mut event = event(EventType::FormatIdentification);
-    event.detail = Some(format!("{} {}", page.record.format, page.record.puid).trim().to_owned());
+    event.detail = Some(
+        format!("{} {}", page.record.format, page.record.puid)
+            .trim()
+            .to_owned(),
+    );
     event
 }
 
@@ -102,9 +106,15 @@ fn validation_event(page: &PageContext<'_>) -> Event {
 fn step(planned: &PlannedStep, trace: &Trace, sidecar: &mut Sidecar) {
     match &trace.verdict {
         Verdict::Acted(change) => {
-            sidecar.events.push(modification(planned).with_change_of(change, trace));
+            sidecar
+                .events
+                .push(modification(planned).with_change_of(change, trace));
         }
-        Verdict::Refused { change, share, bound } => {
+        Verdict::Refused {
+            change,
+            share,
+            bound,
+        } => {
             let reason = format!(
                 "{:.1} % of the pixels would have changed, at most {:.1} % are allowed",
                 share * 100.0,
@@ -119,7 +129,9 @@ fn step(planned: &PlannedStep, trace: &Trace, sidecar: &mut Sidecar) {
         }
         Verdict::Gated { measure, value } => {
             let mut skipped = skipped(planned, trace, SkipReason::ConditionNotMet);
-            skipped.measured.insert(measure.as_str().to_owned(), rounded(*value));
+            skipped
+                .measured
+                .insert(measure.as_str().to_owned(), rounded(*value));
             sidecar.skipped.push(skipped);
         }
     }
@@ -185,7 +197,9 @@ fn condition(gate: &Gate) -> (String, Value) {
 
 fn gates_measured(trace: &Trace) -> Map<String, Value> {
     let values = trace.measured.iter();
-    values.map(|(measure, value)| (measure.as_str().to_owned(), rounded(*value))).collect()
+    values
+        .map(|(measure, value)| (measure.as_str().to_owned(), rounded(*value)))
+        .collect()
 }
 
 /// Four digits after the point say all that an indicative measure can.
@@ -195,7 +209,11 @@ fn rounded(value: f64) -> Value {
 
 fn encoding_event(made: &Made<'_>) -> Event {
     let mut event = event(EventType::Normalization);
-    let detail = format!("written as {} ({})", made.output.encoding.mime(), made.format);
+    let detail = format!(
+        "written as {} ({})",
+        made.output.encoding.mime(),
+        made.format
+    );
     event.detail = Some(detail);
     event.agent = Some(Agent::software("fonds", env!("CARGO_PKG_VERSION")));
     event

@@ -147,7 +147,11 @@ pub(super) fn failed_item(
     record.error_message = message(error);
     stamp_run(context, &mut record);
     let failures = vec![failure(context, &record, None, stage, error)];
-    Item { record, failures, ..Item::default() }
+    Item {
+        record,
+        failures,
+        ..Item::default()
+    }
 }
 
 /// A line for `failed.csv`.
@@ -192,5 +196,7 @@ pub(super) fn stamp_run(context: &Context, record: &mut Record) {
 
 /// The time of day in UTC, ISO 8601, to the second.
 pub(super) fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }

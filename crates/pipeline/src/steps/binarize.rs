@@ -20,11 +20,17 @@ pub(super) fn kind() -> StepKind {
     let summary = "Turn a page into black ink on white (Sauvola); the result is 8-bit gray";
     StepKind::new("binarize", summary, BinarizeArgs::params(), |args| {
         let keys = BinarizeArgs::read(args);
-        let binarize = Binarize { window: keys.window, k: keys.k };
+        let binarize = Binarize {
+            window: keys.window,
+            k: keys.k,
+        };
         binarize.validate()?;
         let step = Classical::enhancement(keys.json(), move |raster| binarize.apply(raster));
         Classical {
-            cost: Cost { scratch_per_pixel: 4.0, growth: 1.0 },
+            cost: Cost {
+                scratch_per_pixel: 4.0,
+                growth: 1.0,
+            },
             output: |format| PixelFormat::new(Depth::U8, ColorModel::Gray, format.alpha),
             ..step
         }

@@ -20,8 +20,11 @@ pub(super) fn kind() -> StepKind {
     let summary = "Raise local contrast (CLAHE); always acts, so give it a `when`";
     StepKind::new("clahe", summary, ClaheArgs::params(), |args| {
         let keys = ClaheArgs::read(args);
-        let clahe =
-            Clahe { clip_limit: keys.clip_limit, tiles: keys.tiles, strength: keys.strength };
+        let clahe = Clahe {
+            clip_limit: keys.clip_limit,
+            tiles: keys.tiles,
+            strength: keys.strength,
+        };
         clahe.validate()?;
         Classical::enhancement(keys.json(), move |raster| clahe.apply(raster)).boxed()
     })

@@ -72,7 +72,10 @@ impl Classical {
         Self {
             version: 1,
             act: Act::Enhancement,
-            cost: Cost { scratch_per_pixel: 3.0, growth: 1.0 },
+            cost: Cost {
+                scratch_per_pixel: 3.0,
+                growth: 1.0,
+            },
             parameters,
             output: |format| format,
             apply: Box::new(apply),

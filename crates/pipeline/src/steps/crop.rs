@@ -17,9 +17,16 @@ pub(super) fn kind() -> StepKind {
     let summary = "Cut away scanner bed and film rebate, where they are found with certainty";
     StepKind::new("crop", summary, CropArgs::params(), |args| {
         let keys = CropArgs::read(args);
-        let crop = Crop { margin: keys.margin };
+        let crop = Crop {
+            margin: keys.margin,
+        };
         crop.validate()?;
         let step = Classical::enhancement(keys.json(), move |raster| crop.apply(raster));
-        Classical { act: Act::Geometry, cost: Cost::IN_PLACE, ..step }.boxed()
+        Classical {
+            act: Act::Geometry,
+            cost: Cost::IN_PLACE,
+            ..step
+        }
+        .boxed()
     })
 }

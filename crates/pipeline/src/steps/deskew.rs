@@ -39,7 +39,15 @@ pub(super) fn kind() -> StepKind {
         };
         deskew.validate()?;
         let step = Classical::enhancement(keys.json(), move |raster| deskew.apply(raster));
-        let cost = Cost { scratch_per_pixel: 3.0, growth: 1.5 };
-        Classical { act: Act::Geometry, cost, ..step }.boxed()
+        let cost = Cost {
+            scratch_per_pixel: 3.0,
+            growth: 1.5,
+        };
+        Classical {
+            act: Act::Geometry,
+            cost,
+            ..step
+        }
+        .boxed()
     })
 }

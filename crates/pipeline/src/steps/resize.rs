@@ -41,7 +41,11 @@ pub(super) fn kind() -> StepKind {
     StepKind::new("resize", summary, ResizeArgs::params(), |args| {
         let keys = ResizeArgs::read(args);
         let to = target(&keys)?;
-        let resize = Resize { to, filter: filter(keys.filter), enlarge: keys.enlarge };
+        let resize = Resize {
+            to,
+            filter: filter(keys.filter),
+            enlarge: keys.enlarge,
+        };
         resize.validate()?;
         let growth = match to {
             Target::Scale(factor) => (factor * factor).max(1.0),
@@ -49,17 +53,32 @@ pub(super) fn kind() -> StepKind {
             _ => 1.0,
         };
         let step = Classical::enhancement(keys.json(), move |raster| resize.apply(raster));
-        let cost = Cost { scratch_per_pixel: 4.0, growth };
-        Classical { act: Act::Geometry, cost, ..step }.boxed()
+        let cost = Cost {
+            scratch_per_pixel: 4.0,
+            growth,
+        };
+        Classical {
+            act: Act::Geometry,
+            cost,
+            ..step
+        }
+        .boxed()
     })
 }
 
 fn target(keys: &ResizeArgs) -> Result<Target> {
     let pair = |[width, height]: [u32; 2]| (width, height);
     let targets: Vec<Target> = [
-        keys.longest.map(|side| Target::Fit { width: side, height: side }),
-        keys.fit.map(pair).map(|(width, height)| Target::Fit { width, height }),
-        keys.exact.map(pair).map(|(width, height)| Target::Exact { width, height }),
+        keys.longest.map(|side| Target::Fit {
+            width: side,
+            height: side,
+        }),
+        keys.fit
+            .map(pair)
+            .map(|(width, height)| Target::Fit { width, height }),
+        keys.exact
+            .map(pair)
+            .map(|(width, height)| Target::Exact { width, height }),
         keys.scale.map(Target::Scale),
     ]
     .into_iter()

@@ -20,8 +20,11 @@ pub(super) fn kind() -> StepKind {
     let summary = "Sharpen (unsharp mask on luminance); always acts, so give it a `when`";
     StepKind::new("sharpen", summary, SharpenArgs::params(), |args| {
         let keys = SharpenArgs::read(args);
-        let sharpen =
-            Sharpen { radius: keys.radius, amount: keys.amount, threshold: keys.threshold };
+        let sharpen = Sharpen {
+            radius: keys.radius,
+            amount: keys.amount,
+            threshold: keys.threshold,
+        };
         sharpen.validate()?;
         Classical::enhancement(keys.json(), move |raster| sharpen.apply(raster)).boxed()
     })

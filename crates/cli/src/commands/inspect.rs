@@ -1,0 +1,1 @@
+//! `fonds inspect`: everything that ingest knows of a picture.
