@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod documentation;
-mod examples;
 mod merging;
 mod round_trip;
 mod support;

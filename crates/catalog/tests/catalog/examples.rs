@@ -1,1 +1,0 @@
-//! The examples run, and say what their documentation says.
