@@ -1,1 +1,39 @@
-//! .
+//! The catalog of an archive.
+mod assemble;
+mod atomic;
+mod cell;
+mod column;
+mod content;
+pub mod edtf;
+mod finding;
+mod human;
+mod near;
+pub mod provenance;
+mod reader;
+mod record;
+mod row;
+mod run_file;
+mod schema;
+mod shards;
+mod status;
+mod validate;
+mod wire;
+mod writer;
+
+pub use assemble::{CatalogSummary, CatalogWriter, StatusCounts};
+pub use atomic::{AtomicFile, write_file};
+pub use cell::{Cell, Hash64};
+pub use column::{Column, ColumnKind};
+pub use content::{content_text, put_content_row};
+pub use finding::{Finding, Severity};
+pub use human::{HumanMetadata, METADATA_FILE};
+pub use reader::{ItemReader, TableReader};
+pub use record::{DerivativeRecord, FIXED_COLUMNS, FailureRecord, Item, Record};
+pub use row::{Cells, Row};
+pub use run_file::{Counts, RUN_FILE, RUN_SCHEMA, RunFile, Shard};
+pub use schema::{SCHEMA_VERSION, catalog_schema, data_package, table_schema};
+pub use shards::{Adopt, AdoptReport, MergeReport, adopt_files, merge_catalogs};
+pub use status::{Reason, Status, WellFormed};
+pub use validate::{FileCheck, ValidateOptions, validate};
+pub use wire::{DerivativeWire, FailureWire, ItemEntry, RecordWire, Wire};
+pub use writer::{TableWriter, put_header, put_row};

@@ -148,7 +148,6 @@ impl Code {
             Self::Unreadable
                 | Self::Oom
                 | Self::Timeout
-                | Self::Crash
                 | Self::ModelError
                 | Self::WriteFailed
                 | Self::DiskFull
@@ -255,6 +254,13 @@ impl Error {
     pub fn at_line(mut self, line: u32, column: u32) -> Self {
         self.0.place.line.get_or_insert(line);
         self.0.place.column.get_or_insert(column);
+        self
+    }
+
+    /// Adds the line alone, counted from 1, where no column is known.
+    #[must_use]
+    pub fn on_line(mut self, line: u32) -> Self {
+        self.0.place.line.get_or_insert(line);
         self
     }
 
@@ -391,6 +397,8 @@ mod tests {
             error.to_string(),
             "line 3, column 7: step `x`: unknown key `sze`"
         );
+        let error = Error::new(Code::InvalidRequest, "x").on_line(4);
+        assert_eq!(error.to_string(), "line 4: x");
     }
 
     #[test]

@@ -77,6 +77,10 @@ pub struct Metadata {
     pub rights: Option<String>,
     /// XMP `xmpRights:WebStatement` or another rights URI.
     pub rights_uri: Option<String>,
+    /// XMP `photoshop:Credit`, IPTC credit: the line to print beside the picture.
+    pub credit: Option<String>,
+    /// XMP `xmpRights:UsageTerms`.
+    pub usage_terms: Option<String>,
     /// XMP `dc:source`, IPTC source.
     pub source: Option<String>,
     /// XMP `dc:identifier`, IPTC original transmission reference.

@@ -1,1 +1,52 @@
-//! .
+//! Declarative pipelines over archive folders.
+//!
+//! A pipeline file is [`compile`]d into a [`Plan`] against a [`Registry`] of steps, or into all of
+//! its mistakes at once; [`run`] takes the plan over a folder: every file found is decoded, sent
+//! through the steps, written as derivatives, and described in the catalog. Runs can be stopped,
+//! killed, split into shards and continued; what they write is the same.
+//!
+//! ```
+//! use fonds_pipeline::{Registry, compile};
+//!
+//! let text = r#"
+//!     name = "small"
+//!     [[step]]
+//!     run.resize = { longest = 800 }
+//!     [[output]]
+//!     format = "jpeg"
+//! "#;
+//! let plan = compile(text, &Registry::builtin()).expect("the pipeline is right");
+//! assert_eq!(plan.steps[0].id, "resize");
+//!
+//! let errors = compile("name = \"x\"\n[[step]]\nrun.tonne = {}", &Registry::builtin());
+//! let error = &errors.unwrap_err()[0];
+//! assert_eq!(error.to_string(), "line 3, column 5: unknown operation `tonne`");
+//! assert_eq!(error.hints(), ["did you mean `tone`?"]);
+//! ```
+//!
+//! This crate prints nothing: what happens is told in [`Event`]s. It knows pixels only as
+//! [`fonds_core::Raster`]s, and without its optional features no network.
+
+mod compile;
+mod encoding;
+mod event;
+mod plan;
+mod reader;
+mod registry;
+mod run;
+mod spec;
+mod step;
+mod steps;
+
+pub use compile::compile;
+pub use event::{Counts, Event, ItemEnd, Stop};
+pub use plan::{
+    CatalogDefaults, Gate, NameRule, Node, Plan, PlannedOutput, PlannedStep, Policy, Thumbnails,
+};
+pub use reader::{Args, At};
+pub use registry::{Param, Registry, StepKind};
+pub use run::{
+    CleanReport, Retry, RunOptions, RunReport, clean, interrupted, record_exit, run, survey,
+};
+pub use spec::{Format, OnError, OnExisting, Profile, Unchanged, Use, VerifySources};
+pub use step::{Act, Cost, ModelInfo, Step, StepContext};

@@ -1,0 +1,1 @@
+//! `docs/formats.md` says what the code does.

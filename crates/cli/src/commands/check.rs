@@ -1,0 +1,21 @@
+//! `fonds check`: every mistake in pipeline files, with its place.
+
+use crate::exit::{Exit, Outcome};
+use crate::{report, shipped};
+
+pub(crate) fn check(pipelines: &[String]) -> Outcome {
+    let mut exit = Exit::Done;
+    for pipeline in pipelines {
+        match shipped::plan(pipeline) {
+            Ok(plan) => {
+                let (steps, outputs) = (plan.steps.len(), plan.outputs.len());
+                report::line(&format!("{pipeline}: ok ({steps} steps, {outputs} outputs)"));
+            }
+            Err(errors) => {
+                report::errors(&errors);
+                exit = Exit::Usage;
+            }
+        }
+    }
+    Ok(exit)
+}

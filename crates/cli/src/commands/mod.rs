@@ -1,0 +1,45 @@
+//! One function for each command.
+
+mod catalog;
+mod check;
+mod clean;
+mod generate;
+mod init;
+mod inspect;
+mod pipelines;
+mod plan;
+mod run;
+mod steps;
+mod supervise;
+
+use anyhow::Result;
+
+use crate::args::Command;
+
+/// Runs a command; says which number the process ends with.
+pub(crate) fn dispatch(command: Command) -> Result<u8> {
+    let exit = match command {
+        Command::Run(args) if args.supervised || args.unsupervised => run::run(&args),
+        Command::Run(args) => return supervise::supervise(&args),
+        Command::Plan(args) => plan::plan(&args),
+        Command::Check { pipelines } => check::check(&pipelines),
+        Command::Steps { name } => steps::steps(name.as_deref()),
+        Command::Pipelines { name } => pipelines::pipelines(name.as_deref()),
+        Command::Inspect { files, json } => inspect::inspect(&files, json),
+        Command::Catalog(command) => catalog::catalog(&command),
+        Command::Clean { output, remove } => clean::clean(&output, remove),
+        Command::Init { path } => init::init(&path),
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man => generate::man(),
+    };
+    exit.map(crate::exit::Exit::number)
+}
+
+/// Gives operations inside a picture this many threads.
+pub(crate) fn threads(count: usize) -> Result<()> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(count)
+        .thread_name(|number| format!("fonds-pixels-{number}"))
+        .build_global()?;
+    Ok(())
+}

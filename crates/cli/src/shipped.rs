@@ -1,0 +1,38 @@
+//! The pipelines that are compiled in, and finding the one that was asked for.
+
+use std::path::Path;
+
+use fonds_core::{Code, Error};
+use fonds_pipeline::{Plan, Registry, compile};
+
+/// Name and text of each shipped pipeline.
+pub(crate) const PIPELINES: [(&str, &str); 4] = [
+    ("access-copies", include_str!("../../../pipelines/access-copies.toml")),
+    ("catalog-only", include_str!("../../../pipelines/catalog-only.toml")),
+    ("pages", include_str!("../../../pipelines/pages.toml")),
+    ("restore-photographs", include_str!("../../../pipelines/restore-photographs.toml")),
+];
+
+/// The text of a pipeline: a file where there is one, else the shipped one of that name.
+pub(crate) fn text(pipeline: &str) -> Result<String, Error> {
+    let path = Path::new(pipeline);
+    if !path.is_file()
+        && let Some((_, text)) = PIPELINES.iter().find(|(name, _)| *name == pipeline)
+    {
+        return Ok((*text).to_owned());
+    }
+    std::fs::read_to_string(path).map_err(|error| {
+        let names: Vec<&str> = PIPELINES.iter().map(|(name, _)| *name).collect();
+        Error::new(Code::InvalidRequest, "is neither a readable pipeline file nor a shipped one")
+            .at_path(path)
+            .caused_by(error)
+            .hint(format!("shipped are {}", names.join(", ")))
+    })
+}
+
+/// A pipeline, checked; every mistake is returned.
+pub(crate) fn plan(pipeline: &str) -> Result<Plan, Vec<Error>> {
+    let text = text(pipeline).map_err(|error| vec![error])?;
+    compile(&text, &Registry::builtin())
+        .map_err(|errors| errors.into_iter().map(|error| error.at_path(pipeline)).collect())
+}

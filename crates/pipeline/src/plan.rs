@@ -1,0 +1,296 @@
+//! The resolved pipeline: every name looked up, every default filled in, nothing left to check.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fonds_core::{Digest, Limits};
+use fonds_image::encode::Encoding;
+use fonds_image::measure::Measure;
+use serde_json::{Value, json};
+
+use crate::spec::{OnError, OnExisting, Profile, Unchanged, Use, VerifySources};
+use crate::step::Step;
+
+/// Raised when fonds itself would make other content from the same steps (decoders, encoders,
+/// labels, sidecars): earlier results are then made anew.
+const CONTENT_VERSION: u32 = 1;
+
+/// Where a step or an output takes its picture from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Node {
+    /// The decoded picture.
+    Source,
+    /// The result of the step with this index.
+    Step(usize),
+}
+
+/// A measured condition for a step; outside of it the picture passes untouched.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gate {
+    /// What is measured.
+    pub measure: Measure,
+    /// The step acts only above this value.
+    pub above: Option<f64>,
+    /// The step acts only below this value.
+    pub below: Option<f64>,
+}
+
+impl Gate {
+    /// Whether a measured value lets the step act.
+    pub fn admits(&self, value: f64) -> bool {
+        self.above.is_none_or(|bound| value > bound) && self.below.is_none_or(|bound| value < bound)
+    }
+}
+
+/// A step in its place.
+#[derive(Debug, Clone)]
+pub struct PlannedStep {
+    /// Its id, unique in the pipeline.
+    pub id: String,
+    /// The name of its operation.
+    pub operation: String,
+    /// Where its picture comes from.
+    pub from: Node,
+    /// All must admit the picture.
+    pub gates: Vec<Gate>,
+    /// The largest share of pixels that it may change, 0 to 1.
+    pub max_change: Option<f64>,
+    /// The operation.
+    pub step: Arc<dyn Step>,
+}
+
+/// A derivative to write for each picture.
+#[derive(Debug, Clone)]
+pub struct PlannedOutput {
+    /// Its id, unique among outputs.
+    pub id: String,
+    /// Where its picture comes from.
+    pub from: Node,
+    /// How it is encoded.
+    pub encoding: Encoding,
+    /// The profile that it is written in.
+    pub profile: Profile,
+    /// 8 or 16 bits a sample; the picture's own depth when not given.
+    pub bit_depth: Option<u8>,
+    /// The rule for its name.
+    pub name: NameRule,
+    /// What it is for.
+    pub purpose: Use,
+}
+
+/// Thumbnails under `objects/`, named as `CollectionBuilder` expects them.
+#[derive(Debug, Clone)]
+pub struct Thumbnails {
+    /// The box of the small picture, in pixels.
+    pub small: u32,
+    /// The box of the thumbnail, in pixels.
+    pub thumb: u32,
+    /// JPEG quality, 1 to 100.
+    pub quality: u8,
+    /// Which picture they show.
+    pub from: Node,
+}
+
+/// How derivatives are named: a template with `{folder}`, `{stem}`, `{ext}`, `{page}`, `{id}` and
+/// `{objectid}`; the format's extension is added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameRule(pub(crate) String);
+
+impl NameRule {
+    /// `{folder}/{stem}.{ext}{page}.{id}`: two files of one stem, and two outputs of one file,
+    /// never meet.
+    pub const DEFAULT: &str = "{folder}/{stem}.{ext}{page}.{id}";
+    /// What a template may name.
+    pub const FIELDS: [&str; 6] = ["folder", "stem", "ext", "page", "id", "objectid"];
+}
+
+/// What happens when something is in the way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// The seed of the run.
+    pub seed: u64,
+    /// A foreign file in a derivative's place.
+    pub on_existing: OnExisting,
+    /// A file that fails.
+    pub on_error: OnError,
+    /// The share of failed files that stops the run, counted after 100 files.
+    pub max_failure_rate: Option<f64>,
+    /// A picture on which no step acted.
+    pub unchanged: Unchanged,
+    /// How sources are checked after their reading.
+    pub verify_sources: VerifySources,
+    /// The byte budget of all pictures in flight; a share of the machine's memory when not given.
+    pub memory_bytes: Option<u64>,
+    /// The longest that one file may take.
+    pub timeout: Option<Duration>,
+}
+
+/// What the catalog says of every item, and what it measures.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CatalogDefaults {
+    /// The human metadata file, relative to the archive's root.
+    pub metadata: String,
+    /// Whether blur, noise, clipping and the perceptual hash are measured.
+    pub measures: bool,
+    /// The holding institution or collection.
+    pub source: String,
+    /// ISO 639 language code.
+    pub language: String,
+    /// A rights statement in words.
+    pub rights: String,
+    /// A rights statement URI.
+    pub rightsstatement: String,
+    /// What the originals are, as an IPTC Digital Source Type term: `print`, `negativeFilm`, ….
+    pub source_type: Option<String>,
+}
+
+/// A pipeline that can run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Globs of files to take; all pictures when empty.
+    pub include: Vec<String>,
+    /// Globs of files to leave.
+    pub exclude: Vec<String>,
+    /// Whether links to folders are followed.
+    pub follow_links: bool,
+    /// Bounds on what is decoded.
+    pub limits: Limits,
+    /// What happens when something is in the way.
+    pub policy: Policy,
+    /// What the catalog says of every item.
+    pub catalog: CatalogDefaults,
+    /// Thumbnails, if any.
+    pub thumbnails: Option<Thumbnails>,
+    /// The steps; each comes after the one that it takes its picture from.
+    pub steps: Vec<PlannedStep>,
+    /// The derivatives.
+    pub outputs: Vec<PlannedOutput>,
+}
+
+impl Plan {
+    /// The digest of all that decides the content of the results: not of comments, threads,
+    /// memory, or which files are selected.
+    pub fn digest(&self) -> Digest {
+        let steps: Vec<Value> = self.steps.iter().map(|step| self.step_json(step)).collect();
+        let outputs: Vec<Value> = self.outputs.iter().map(|out| self.output_json(out)).collect();
+        let thumbnails = self.thumbnails.as_ref().map(|thumbnails| {
+            json!({
+                "small": thumbnails.small, "thumb": thumbnails.thumb,
+                "quality": thumbnails.quality, "from": self.node_name(thumbnails.from),
+            })
+        });
+        let content = json!({
+            "content_version": CONTENT_VERSION,
+            "name": self.name,
+            "seed": self.policy.seed,
+            "unchanged": self.policy.unchanged,
+            "verify_sources": self.policy.verify_sources,
+            "limits": [
+                self.limits.max_pixels, self.limits.max_decode_bytes,
+                self.limits.max_file_bytes, u64::from(self.limits.max_pages),
+            ],
+            "catalog": [
+                self.catalog.source, self.catalog.language, self.catalog.rights,
+                self.catalog.rightsstatement, self.catalog.source_type,
+                self.catalog.measures,
+            ],
+            "thumbnails": thumbnails,
+            "steps": steps,
+            "outputs": outputs,
+        });
+        Digest::of(content.to_string().as_bytes())
+    }
+
+    /// `name @ digest`, as the catalog's `pipeline` column says it.
+    pub fn label(&self) -> String {
+        format!("{} @ {}", self.name, self.digest().prefix(12))
+    }
+
+    /// The id of a node: a step's id, or `source`.
+    pub fn node_name(&self, node: Node) -> &str {
+        match node {
+            Node::Source => "source",
+            Node::Step(index) => &self.steps[index].id,
+        }
+    }
+
+    /// The steps from the source to this node, in the order in which they run.
+    pub fn chain(&self, node: Node) -> Vec<usize> {
+        let mut chain = Vec::new();
+        let mut at = node;
+        while let Node::Step(index) = at {
+            chain.push(index);
+            at = self.steps[index].from;
+        }
+        chain.reverse();
+        chain
+    }
+
+    /// Bytes that one page takes on its way, raster and scratch memory together; an upper bound.
+    pub fn memory_per_page(&self, pixels: u64, bytes_per_pixel: u64) -> u64 {
+        let mut sizes = vec![0.0; self.steps.len()];
+        let size_of = |sizes: &[f64], node| match node {
+            Node::Source => pixels as f64,
+            Node::Step(index) => sizes[index],
+        };
+        let mut peak_scratch: f64 = 0.0;
+        let mut kept = pixels as f64;
+        for (index, planned) in self.steps.iter().enumerate() {
+            let input = size_of(&sizes, planned.from);
+            let cost = planned.step.cost();
+            sizes[index] = input * cost.growth;
+            let copy = if self.readers(planned.from) > 1 || planned.max_change.is_some() {
+                input * bytes_per_pixel as f64
+            } else {
+                0.0
+            };
+            let output = sizes[index] * bytes_per_pixel as f64;
+            peak_scratch = peak_scratch.max(input * cost.scratch_per_pixel + output + copy);
+            kept = kept.max(sizes[index]);
+        }
+        // An encoded derivative is at most about as large as the picture that it holds.
+        let encode = if self.outputs.is_empty() { 0.0 } else { kept * bytes_per_pixel as f64 };
+        (kept * bytes_per_pixel as f64 + peak_scratch.max(encode)) as u64
+    }
+
+    /// How many steps, outputs and thumbnails take their picture from this node.
+    pub fn readers(&self, node: Node) -> usize {
+        self.steps.iter().filter(|step| step.from == node).count()
+            + self.outputs.iter().filter(|output| output.from == node).count()
+            + usize::from(self.thumbnails.as_ref().is_some_and(|thumbs| thumbs.from == node))
+    }
+
+    fn step_json(&self, planned: &PlannedStep) -> Value {
+        let gates: Vec<Value> = planned
+            .gates
+            .iter()
+            .map(|gate| json!([gate.measure.as_str(), gate.above, gate.below]))
+            .collect();
+        json!({
+            "id": planned.id,
+            "operation": planned.operation,
+            "version": planned.step.version(),
+            "parameters": planned.step.parameters(),
+            "model": planned.step.model().map(|model| model.sha256),
+            "from": self.node_name(planned.from),
+            "when": gates,
+            "max_change": planned.max_change,
+        })
+    }
+
+    fn output_json(&self, output: &PlannedOutput) -> Value {
+        json!({
+            "id": output.id,
+            "from": self.node_name(output.from),
+            "encoding": format!("{:?}", output.encoding),
+            "profile": output.profile,
+            "bit_depth": output.bit_depth,
+            "name": output.name.0,
+            "use": output.purpose,
+        })
+    }
+}

@@ -1,0 +1,189 @@
+//! One picture through the steps: gates, limits on change, and a trace of what happened.
+
+use std::collections::HashMap;
+
+use fonds_core::{Change, Error, Raster, Result, Seed, with_samples};
+use fonds_image::measure::{self, Measure};
+
+use crate::plan::{Node, Plan, PlannedStep};
+use crate::step::{Act, StepContext};
+
+/// What a step did to a picture.
+#[derive(Debug, Clone)]
+pub(super) enum Verdict {
+    /// It changed the picture.
+    Acted(Change),
+    /// It found nothing to do.
+    Nothing,
+    /// A gate kept it from acting.
+    Gated { measure: Measure, value: f64 },
+    /// It changed more than allowed and was undone.
+    Refused { change: Change, share: f64, bound: f64 },
+}
+
+/// A step's verdict on a picture, with what its gates measured.
+#[derive(Debug, Clone)]
+pub(super) struct Trace {
+    pub(super) measured: Vec<(Measure, f64)>,
+    pub(super) verdict: Verdict,
+}
+
+impl Trace {
+    pub(super) fn acted(&self) -> bool {
+        matches!(self.verdict, Verdict::Acted(_))
+    }
+}
+
+/// Sends a picture through all steps of a plan. `visit` sees the picture at each node as soon as
+/// it is there, with the traces so far; nothing is kept longer than a later step needs it.
+pub(super) fn run(
+    plan: &Plan,
+    source: Raster,
+    seed: Seed,
+    visit: &mut dyn FnMut(Node, &Raster, &[Trace]) -> Result<()>,
+) -> Result<Vec<Trace>> {
+    let mut walk = Walk {
+        plan,
+        seed,
+        rasters: HashMap::new(),
+        content: vec![0; plan.steps.len() + 1],
+        cache: HashMap::new(),
+    };
+    let mut traces = Vec::with_capacity(plan.steps.len());
+    visit(Node::Source, &source, &traces)?;
+    walk.keep(Node::Source, source);
+    for (index, planned) in plan.steps.iter().enumerate() {
+        let input = walk.input(index, planned);
+        let (raster, trace) =
+            walk.apply(index, planned, input).map_err(|error| error.in_step(&planned.id))?;
+        traces.push(trace);
+        visit(Node::Step(index), &raster, &traces)?;
+        walk.keep(Node::Step(index), raster);
+    }
+    Ok(traces)
+}
+
+/// The acts of the steps that changed what is at a node.
+pub(super) fn acts(plan: &Plan, node: Node, traces: &[Trace]) -> Vec<Act> {
+    let chain = plan.chain(node).into_iter();
+    chain.filter(|&index| traces[index].acted()).map(|index| plan.steps[index].step.act()).collect()
+}
+
+struct Walk<'a> {
+    plan: &'a Plan,
+    seed: Seed,
+    /// Pictures that a later step still takes.
+    rasters: HashMap<usize, (Raster, usize)>,
+    /// For each node the node that last changed what is there: equal numbers, equal pictures.
+    content: Vec<usize>,
+    /// What was measured on which content.
+    cache: HashMap<(usize, Measure), f64>,
+}
+
+impl Walk<'_> {
+    fn keep(&mut self, node: Node, raster: Raster) {
+        let readers = self.plan.steps.iter().filter(|step| step.from == node).count();
+        if readers > 0 {
+            self.rasters.insert(slot(node), (raster, readers));
+        }
+    }
+
+    fn input(&mut self, index: usize, planned: &PlannedStep) -> Raster {
+        let from = slot(planned.from);
+        self.content[index + 1] = self.content[from];
+        let (raster, readers) =
+            self.rasters.remove(&from).expect("a node is kept until its last reader took it");
+        if readers > 1 {
+            self.rasters.insert(from, (raster.clone(), readers - 1));
+        }
+        raster
+    }
+
+    fn apply(
+        &mut self,
+        index: usize,
+        planned: &PlannedStep,
+        input: Raster,
+    ) -> Result<(Raster, Trace)> {
+        let mut measured = Vec::new();
+        for gate in &planned.gates {
+            let value = self.measure(index, &input, gate.measure);
+            measured.push((gate.measure, value));
+            if !gate.admits(value) {
+                let verdict = Verdict::Gated { measure: gate.measure, value };
+                return Ok((input, Trace { measured, verdict }));
+            }
+        }
+        let before = planned.max_change.map(|bound| (bound, input.clone()));
+        let context = StepContext { id: &planned.id, seed: self.seed.derive(&planned.id) };
+        let outcome = planned.step.apply(input, &context)?;
+        let Some(change) = outcome.change else {
+            return Ok((outcome.raster, Trace { measured, verdict: Verdict::Nothing }));
+        };
+        if let Some((bound, before)) = before {
+            let share = changed_share(&before, &outcome.raster);
+            if share > bound {
+                let verdict = Verdict::Refused { change, share, bound };
+                return Ok((before, Trace { measured, verdict }));
+            }
+        }
+        self.content[index + 1] = index + 1;
+        Ok((outcome.raster, Trace { measured, verdict: Verdict::Acted(change) }))
+    }
+
+    fn measure(&mut self, index: usize, raster: &Raster, measure: Measure) -> f64 {
+        let content = self.content[index + 1];
+        *self
+            .cache
+            .entry((content, measure))
+            .or_insert_with(|| measure::value(raster, measure))
+    }
+}
+
+fn slot(node: Node) -> usize {
+    match node {
+        Node::Source => 0,
+        Node::Step(index) => index + 1,
+    }
+}
+
+/// The share of pixels that differ; for a picture of another size, the share of area gained or
+/// lost.
+fn changed_share(before: &Raster, after: &Raster) -> f64 {
+    if (before.width(), before.height()) != (after.width(), after.height()) {
+        let (a, b) = (before.pixels() as f64, after.pixels() as f64);
+        return (a - b).abs() / a.max(b);
+    }
+    if before.format() != after.format() {
+        return 1.0;
+    }
+    let channels = before.format().channels();
+    let differing = with_samples!(before.samples(), a => differing(a, after, channels));
+    differing as f64 / before.pixels() as f64
+}
+
+fn differing<T: fonds_core::Sample>(before: &[T], after: &Raster, channels: usize) -> usize {
+    let after = after.as_slice::<T>().expect("formats were compared");
+    let pairs = before.chunks_exact(channels).zip(after.chunks_exact(channels));
+    pairs.filter(|(a, b)| a != b).count()
+}
+
+/// A step that failed takes its page with it; the stage is the step's id.
+pub(super) fn stage_of(error: &Error, otherwise: &str) -> String {
+    error.place().step.clone().unwrap_or_else(|| otherwise.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fonds_core::PixelFormat;
+
+    #[test]
+    fn share_of_pixels_not_of_samples() {
+        let before = Raster::new(2, 2, PixelFormat::RGB8);
+        let mut after = before.clone();
+        after.as_mut_slice::<u8>().unwrap()[..2].fill(9);
+        assert_eq!(changed_share(&before, &after), 0.25);
+        assert_eq!(changed_share(&before, &Raster::new(2, 1, PixelFormat::RGB8)), 0.5);
+    }
+}

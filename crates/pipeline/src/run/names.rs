@@ -1,0 +1,131 @@
+//! Where derivatives lie: the naming rule applied, kept inside the output folder.
+
+use fonds_core::{Digest, ObjectId, RelPath};
+
+use crate::plan::{NameRule, PlannedOutput};
+
+/// File systems allow 255 bytes; the sidecar's `.prov.json` has to fit behind the name.
+const MAX_NAME: usize = 240;
+
+/// The path of a derivative below the output folder, with `/` between parts.
+pub(super) fn derivative(
+    output: &PlannedOutput,
+    source: &RelPath,
+    page: Option<u32>,
+    id: &ObjectId,
+) -> String {
+    let path = render(&output.name, source, page, &output.id, id);
+    let extension = output.encoding.extension();
+    let path = format!("derivatives/{path}.{extension}");
+    let (folder, name) = path.rsplit_once('/').expect("the path begins with `derivatives/`");
+    format!("{folder}/{}", shorten(name, extension, source))
+}
+
+/// The path of a sidecar beside a derivative.
+pub(super) fn sidecar(derivative: &str) -> String {
+    format!("{derivative}.prov.json")
+}
+
+/// The path of a thumbnail, named as `CollectionBuilder` expects it.
+pub(super) fn thumbnail(id: &ObjectId, folder: &str, suffix: &str) -> String {
+    format!("objects/{folder}/{id}_{suffix}.jpg")
+}
+
+fn render(
+    rule: &NameRule,
+    source: &RelPath,
+    page: Option<u32>,
+    output: &str,
+    id: &ObjectId,
+) -> String {
+    let page = page.map(|page| format!(".p{page:04}")).unwrap_or_default();
+    let mut path = String::new();
+    let mut rest = rule.0.as_str();
+    while let Some((before, after)) = rest.split_once('{') {
+        path.push_str(before);
+        let (field, after) = after.split_once('}').unwrap_or((after, ""));
+        path.push_str(match field {
+            "folder" => source.parent(),
+            "stem" => source.stem(),
+            "ext" => {
+                // A file without an extension leaves no dot behind.
+                if source.extension().is_empty() && path.ends_with('.') {
+                    path.pop();
+                }
+                source.extension()
+            }
+            "page" => &page,
+            "id" => output,
+            "objectid" => id.as_str(),
+            _ => "",
+        });
+        rest = after;
+    }
+    path.push_str(rest);
+    // A file in the root has no folder.
+    path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
+}
+
+/// Cuts a name that is too long and puts the path's digest in place of what was cut.
+fn shorten(name: &str, extension: &str, source: &RelPath) -> String {
+    if name.len() <= MAX_NAME {
+        return name.to_owned();
+    }
+    let digest = Digest::of(source.as_str().as_bytes()).prefix(12);
+    let tail_start = name.len() - extension.len() - 1;
+    let output_start = name[..tail_start].rfind('.').unwrap_or(tail_start);
+    // A long output id is cut with the rest.
+    let tail = if name.len() - output_start <= 64 { &name[output_start..] } else { &name[tail_start..] };
+    let mut end = MAX_NAME - tail.len() - digest.len() - 1;
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}~{digest}{tail}", &name[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Node;
+    use crate::spec::{Profile, Use};
+    use std::path::Path;
+
+    fn name(rule: &str, source: &str, page: Option<u32>) -> String {
+        let source = RelPath::new(Path::new(source)).unwrap();
+        let output = PlannedOutput {
+            id: "restored".into(),
+            from: Node::Source,
+            encoding: fonds_image::encode::Encoding::png(),
+            profile: Profile::Keep,
+            bit_depth: None,
+            name: NameRule(rule.into()),
+            purpose: Use::ServiceFile,
+        };
+        derivative(&output, &source, page, &ObjectId::parse("the-id").unwrap())
+    }
+
+    #[test]
+    fn names_by_rule() {
+        for (rule, source, page, expected) in [
+            (NameRule::DEFAULT, "a/b/IMG 1.tif", None, "derivatives/a/b/IMG 1.tif.restored.png"),
+            (NameRule::DEFAULT, "x.tif", Some(2), "derivatives/x.tif.p0002.restored.png"),
+            (NameRule::DEFAULT, "noext", None, "derivatives/noext.restored.png"),
+            ("{objectid}", "a/x.tif", None, "derivatives/the-id.png"),
+            ("{id}/{stem}{page}", "a/x.tif", Some(3), "derivatives/restored/x.p0003.png"),
+        ] {
+            assert_eq!(name(rule, source, page), expected);
+        }
+    }
+
+    #[test]
+    fn long_names_are_cut_and_stay_apart() {
+        let long = |last: char| format!("{}{last}.jpg", "ü".repeat(120));
+        let one = name(NameRule::DEFAULT, &long('a'), None);
+        let two = name(NameRule::DEFAULT, &long('b'), None);
+        assert_ne!(one, two);
+        for path in [one, two] {
+            let file = path.rsplit('/').next().unwrap();
+            assert!(file.len() <= MAX_NAME && file.ends_with(".restored.png"), "{file}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What a step is: one raster in, one raster out, and everything declared before anything runs.
+
+use std::fmt::Debug;
+
+use fonds_core::{Outcome, PixelFormat, Raster, Result, Seed};
+
+/// What kind of act a step is, for the label on what it altered (IPTC Digital Source Type).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Act {
+    /// Resizing, cropping, rotating, converting: the picture keeps its source's term.
+    Geometry,
+    /// Correction by an algorithm that invents nothing: `algorithmicallyEnhanced`.
+    Enhancement,
+    /// Content made by a trained model: `compositeWithTrainedAlgorithmicMedia`.
+    Generative,
+}
+
+/// How much memory a step takes, beside its input, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// Scratch bytes for each pixel of the input.
+    pub scratch_per_pixel: f64,
+    /// Pixels of the output for each pixel of the input, an upper bound.
+    pub growth: f64,
+}
+
+impl Cost {
+    /// For an operation that works in place with small scratch memory.
+    pub const IN_PLACE: Self = Self { scratch_per_pixel: 1.0, growth: 1.0 };
+}
+
+/// What a step may know beside its picture.
+#[derive(Debug, Clone, Copy)]
+pub struct StepContext<'a> {
+    /// The step's id in the pipeline.
+    pub id: &'a str,
+    /// A seed for this picture and this step, the same in every run.
+    pub seed: Seed,
+}
+
+/// The model behind a step, for its records.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelInfo {
+    /// The model's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its weights.
+    pub sha256: String,
+    /// The licence of its weights.
+    pub licence: String,
+    /// What it was trained on.
+    pub training_data: String,
+}
+
+/// One operation of a pipeline, ready to run.
+///
+/// A step knows one picture and no paths; it must give the same samples for the same input,
+/// parameters and seed, whatever the number of threads.
+pub trait Step: Debug + Send + Sync {
+    /// Raised whenever the same input and parameters give other samples than before: results of
+    /// earlier versions are then made anew.
+    fn version(&self) -> u32;
+
+    /// What kind of act this is.
+    fn act(&self) -> Act;
+
+    /// The format that comes out for a format that goes in; an error when the step cannot take it.
+    fn output(&self, input: PixelFormat) -> Result<PixelFormat>;
+
+    /// Memory beside the input.
+    fn cost(&self) -> Cost;
+
+    /// The resolved parameters, defaults included: part of the resume key and of the sidecar.
+    fn parameters(&self) -> serde_json::Value;
+
+    /// The model that does the work, where there is one.
+    fn model(&self) -> Option<ModelInfo> {
+        None
+    }
+
+    /// Does the work. `Outcome::change` is `None` when nothing needed doing.
+    fn apply(&self, raster: Raster, context: &StepContext<'_>) -> Result<Outcome>;
+}
