@@ -1,0 +1,137 @@
+//! Crop: cuts scanner bed and film rebate away.
+
+use fonds_core::{Change, Outcome, Raster, Result, Sample, with_samples};
+
+use super::support::params::in_range;
+use super::support::reduce::Reduced;
+use crate::measure::border::{self, Frame};
+
+/// Cuts the even black or white border that a scanner bed or a film rebate leaves.
+///
+/// Only a border that ends in the straight edge of the picture and shows on at least two sides is
+/// cut, and only as far as the picture does not begin anywhere; a picture that lies askew keeps
+/// its corners ([`super::Deskew`] first). Paper margins, white skies and cream print borders stay.
+/// Acts on all depths; the change records `left`, `top`, `width` and `height` of the box.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Crop {
+    /// Pixels of the border to keep around the picture; negative ones cut into it. −500 to 500.
+    pub margin: i32,
+}
+
+impl Default for Crop {
+    fn default() -> Self {
+        Self { margin: 0 }
+    }
+}
+
+impl Crop {
+    /// Checks the parameters.
+    pub fn validate(&self) -> Result<()> {
+        in_range("margin", self.margin, &(-500..=500))
+    }
+
+    /// Crops, or leaves the picture alone when no border is certain.
+    pub fn apply(&self, raster: Raster) -> Result<Outcome> {
+        self.validate()?;
+        let reduced = Reduced::of(&raster);
+        let Some(frame) = border::find(&reduced, &reduced.luma()) else {
+            return Ok(Outcome::unchanged(raster));
+        };
+        let (width, height) = (raster.width() as usize, raster.height() as usize);
+        let frame = self.widened(frame.scaled(reduced.factor, width, height), width, height);
+        let Some(frame) = frame.filter(|frame| *frame != Frame::whole(width, height)) else {
+            return Ok(Outcome::unchanged(raster));
+        };
+        let (new_width, new_height) = (frame.right - frame.left, frame.bottom - frame.top);
+        let change = Change::new(format!("cropped to {new_width} × {new_height} pixels"))
+            .value("left", frame.left as f64)
+            .value("top", frame.top as f64)
+            .value("width", new_width as f64)
+            .value("height", new_height as f64);
+        let cut = with_samples!(raster.samples(), samples => cut(&raster, samples, frame));
+        Ok(Outcome::changed(cut, change))
+    }
+
+    /// The box with its margin, `None` when nothing would remain.
+    fn widened(&self, frame: Frame, width: usize, height: usize) -> Option<Frame> {
+        let margin = self.margin as isize;
+        let low = |place: usize| (place as isize - margin).max(0) as usize;
+        let high = |place: usize, end: usize| (place as isize + margin).clamp(0, end as isize);
+        // A side without a border stays where it is.
+        let near = |place: usize| if place == 0 { 0 } else { low(place) };
+        let far = |place: usize, end: usize| {
+            if place == end {
+                end
+            } else {
+                high(place, end) as usize
+            }
+        };
+        let frame = Frame {
+            left: near(frame.left),
+            top: near(frame.top),
+            right: far(frame.right, width),
+            bottom: far(frame.bottom, height),
+        };
+        (frame.left < frame.right && frame.top < frame.bottom).then_some(frame)
+    }
+}
+
+fn cut<T: Sample>(raster: &Raster, samples: &[T], frame: Frame) -> Raster {
+    let channels = raster.format().channels();
+    let (width, height) = (frame.right - frame.left, frame.bottom - frame.top);
+    let mut out = Vec::with_capacity(width * height * channels);
+    for y in frame.top..frame.bottom {
+        let start = y * raster.row_len() + frame.left * channels;
+        out.extend_from_slice(&samples[start..start + width * channels]);
+    }
+    raster.with_samples(width as u32, height as u32, out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::support::synthetic;
+    use fonds_core::{ColorModel, Samples};
+
+    fn on_bed() -> Raster {
+        let samples = (0..300 * 200_usize).map(|i| {
+            let (x, y) = (i % 300, i / 300);
+            if (30..260).contains(&x) && (12..180).contains(&y) {
+                u16::from(synthetic::texture(x, y)) * 257 + 3
+            } else {
+                900
+            }
+        });
+        let samples = Samples::U16(samples.collect());
+        Raster::from_samples(300, 200, ColorModel::Gray, false, samples).unwrap()
+    }
+
+    #[test]
+    fn cuts_the_box_and_records_it() {
+        let raster = on_bed();
+        let outcome = Crop::default().apply(raster.clone()).unwrap();
+        let change = outcome.change.unwrap();
+        let expected = [
+            ("left", 30.0),
+            ("top", 12.0),
+            ("width", 230.0),
+            ("height", 168.0),
+        ];
+        assert_eq!(change.values, expected);
+        let (all, cut) = (
+            raster.as_slice::<u16>().unwrap(),
+            outcome.raster.as_slice::<u16>().unwrap(),
+        );
+        assert_eq!(cut[..230], all[12 * 300 + 30..][..230]);
+        assert_eq!(cut[167 * 230..], all[179 * 300 + 30..][..230]);
+    }
+
+    #[test]
+    fn margins() {
+        for (margin, width) in [(5, 240), (-10, 210), (500, 300)] {
+            let outcome = Crop { margin }.apply(on_bed()).unwrap();
+            assert_eq!(outcome.raster.width(), width, "{margin}");
+        }
+        assert!(Crop { margin: 501 }.validate().is_err());
+    }
+}

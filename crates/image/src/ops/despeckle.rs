@@ -1,0 +1,348 @@
+//! Despeckle: dust and specks out, everything else untouched.
+
+use fonds_core::{Change, Outcome, Raster, Result, Sample};
+use rayon::prelude::*;
+
+use super::specks::{Mask, Rules, Speck, dark_specks};
+use super::support::params::in_range;
+use super::support::plane::{Plane, luma8};
+use crate::measure::noise;
+
+/// Which specks are looked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SpeckSign {
+    /// Darker than the surroundings.
+    Dark,
+    /// Lighter than the surroundings.
+    Light,
+    /// Both.
+    #[default]
+    Both,
+}
+
+/// Repairs dust and specks: finds them, then changes their pixels only.
+///
+/// A speck is small and compact, stands out clearly from an even surrounding, and has next to
+/// nothing like it nearby. So text with its dots, texture, leaves, lace and catch-lights in eyes
+/// stay, and so does dust that lies on such places; hairs and scratches are for other tools. The
+/// hole is filled with the best-fitting piece of the surroundings, grain included, adjusted to
+/// the hole's rim. Acts on all depths; the change records the number of `specks` and the share of
+/// pixels changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Despeckle {
+    /// The largest extent of a speck in pixels, 2 to 64; by default a 180th of the picture's
+    /// shorter side, at least 4 and at most 24.
+    pub max_size: Option<u32>,
+    /// How little a speck may stand out, 0 (only the most obvious) to 1.
+    pub sensitivity: f64,
+    /// Which specks are looked for.
+    pub sign: SpeckSign,
+}
+
+impl Default for Despeckle {
+    fn default() -> Self {
+        Self {
+            max_size: None,
+            sensitivity: 0.5,
+            sign: SpeckSign::Both,
+        }
+    }
+}
+
+impl Despeckle {
+    /// Checks the parameters.
+    pub fn validate(&self) -> Result<()> {
+        if let Some(size) = self.max_size {
+            in_range("max_size", size, &(2..=64))?;
+        }
+        in_range("sensitivity", self.sensitivity, &(0.0..=1.0))
+    }
+
+    /// Repairs specks, or leaves the picture alone when there are none.
+    pub fn apply(&self, mut raster: Raster) -> Result<Outcome> {
+        self.validate()?;
+        let (luma, specks) = self.find(&raster);
+        if specks.is_empty() {
+            return Ok(Outcome::unchanged(raster));
+        }
+        let touched = touched(&luma, &specks);
+        let count = specks.iter().map(|speck| speck.pixels.len()).sum::<usize>();
+        let share = count as f64 / raster.pixels() as f64;
+        macro_rules! each {
+            ($type:ty) => {
+                if let Some(samples) = raster.as_slice::<$type>() {
+                    let format = raster.format();
+                    let layout = (format.channels(), format.color_channels());
+                    let fills = fills(samples, layout, &luma, &touched, &specks);
+                    let samples = raster.as_mut_slice::<$type>().expect("the type was seen");
+                    for (at, sample) in fills {
+                        samples[at] = sample;
+                    }
+                }
+            };
+        }
+        each!(u8);
+        each!(u16);
+        each!(f32);
+        let found = specks.len();
+        let noun = if found == 1 { "speck" } else { "specks" };
+        let change = Change::new(format!("{found} {noun} repaired"))
+            .value("specks", found as f64)
+            .share(share);
+        Ok(Outcome::changed(raster, change))
+    }
+
+    /// The share of pixels that would be changed, 0 to 1.
+    pub(crate) fn damaged_share(&self, raster: &Raster) -> f64 {
+        let (_, specks) = self.find(raster);
+        let pixels: usize = specks.iter().map(|speck| speck.pixels.len()).sum();
+        pixels as f64 / raster.pixels() as f64
+    }
+
+    /// The luma and the specks on it; no pixel is in two of them.
+    fn find(&self, raster: &Raster) -> (Plane<u8>, Vec<Speck>) {
+        let mut luma = luma8(raster);
+        let rules = self.rules(raster);
+        let mut specks = Vec::new();
+        if self.sign != SpeckSign::Light {
+            specks = dark_specks(&luma, rules);
+        }
+        if self.sign != SpeckSign::Dark {
+            invert(&mut luma);
+            specks.extend(dark_specks(&luma, rules));
+            invert(&mut luma);
+        }
+        // A dark and a light one can share rims; the earlier one keeps them.
+        let mut taken = Mask::new(luma.data().len());
+        for speck in &mut specks {
+            speck.pixels.retain(|i| taken.add(*i));
+        }
+        specks.retain(|speck| !speck.pixels.is_empty());
+        (luma, specks)
+    }
+
+    fn rules(&self, raster: &Raster) -> Rules {
+        let shorter = raster.width().min(raster.height());
+        let max_size = self.max_size.unwrap_or((shorter / 180).clamp(4, 24));
+        // What noise makes of a minimum over a window lies some four sigmas below the mean.
+        let contrast = (80.0 - 60.0 * self.sensitivity).max(7.0 * noise::sigma(raster));
+        Rules {
+            max_size: max_size as usize,
+            contrast: contrast.min(200.0) as u8,
+            evenness: 0.2 + 0.3 * self.sensitivity as f32,
+        }
+    }
+}
+
+fn invert(plane: &mut Plane<u8>) {
+    plane
+        .data_mut()
+        .par_iter_mut()
+        .for_each(|value| *value = 255 - *value);
+}
+
+fn touched(luma: &Plane<u8>, specks: &[Speck]) -> Mask {
+    let mut mask = Mask::new(luma.data().len());
+    for i in specks.iter().flat_map(|speck| &speck.pixels) {
+        mask.add(*i);
+    }
+    mask
+}
+
+/// The new samples of all specks, by their index in the picture.
+fn fills<T: Sample>(
+    samples: &[T],
+    (channels, color): (usize, usize),
+    luma: &Plane<u8>,
+    touched: &Mask,
+    specks: &[Speck],
+) -> Vec<(usize, T)> {
+    specks
+        .par_iter()
+        .flat_map_iter(|speck| {
+            let rim = rim(luma, touched, speck);
+            let offset = best_offset(luma, touched, speck, &rim);
+            let patch = Patch {
+                samples,
+                channels,
+                rim,
+                offset,
+                width: luma.width(),
+            };
+            let at = speck
+                .pixels
+                .iter()
+                .flat_map(move |i| (0..color).map(move |c| (*i, c)));
+            at.map(move |(i, c)| (i * channels + c, patch.sample(i, c)))
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Pixels around a speck that are not in any speck.
+fn rim(luma: &Plane<u8>, touched: &Mask, speck: &Speck) -> Vec<usize> {
+    let [left, top, right, bottom] = speck.bounds;
+    let (width, height) = (luma.width(), luma.height());
+    let mut rim = Vec::new();
+    for y in top.saturating_sub(2)..height.min(bottom + 3) {
+        for x in left.saturating_sub(2)..width.min(right + 3) {
+            let i = y * width + x;
+            if !touched.has(i) {
+                rim.push(i);
+            }
+        }
+    }
+    rim
+}
+
+/// The displacement to the place whose rim looks most like the speck's own; `None` when every
+/// place is damaged or outside.
+fn best_offset(luma: &Plane<u8>, touched: &Mask, speck: &Speck, rim: &[usize]) -> Option<isize> {
+    let size = (speck.bounds[2] - speck.bounds[0]).max(speck.bounds[3] - speck.bounds[1]) + 1;
+    let mut best = (u64::MAX, None);
+    for distance in [size + 3, 2 * size + 3] {
+        for (dx, dy) in directions(distance as isize) {
+            let Some(offset) = offset_inside(luma, speck, dx, dy) else {
+                continue;
+            };
+            let there = |i: &usize| i.wrapping_add_signed(offset);
+            if speck.pixels.iter().any(|i| touched.has(there(i))) {
+                continue;
+            }
+            let differences = rim.iter().map(|i| {
+                let (a, b) = (luma.data()[*i], luma.data()[there(i)]);
+                u64::from(a.abs_diff(b)).pow(2)
+            });
+            let difference = differences.sum();
+            if difference < best.0 {
+                best = (difference, Some(offset));
+            }
+        }
+    }
+    best.1
+}
+
+fn directions(distance: isize) -> [(isize, isize); 12] {
+    let (full, half, most) = (distance, distance / 2, distance * 7 / 8);
+    [
+        (full, 0),
+        (-full, 0),
+        (0, full),
+        (0, -full),
+        (most, half),
+        (-most, half),
+        (most, -half),
+        (-most, -half),
+        (half, most),
+        (-half, most),
+        (half, -most),
+        (-half, -most),
+    ]
+}
+
+/// The displacement as an index difference when speck and rim stay inside the picture.
+fn offset_inside(luma: &Plane<u8>, speck: &Speck, dx: isize, dy: isize) -> Option<isize> {
+    let [left, top, right, bottom] = speck.bounds.map(|place| place as isize);
+    let inside = left + dx >= 2
+        && top + dy >= 2
+        && right + dx + 2 < luma.width() as isize
+        && bottom + dy + 2 < luma.height() as isize;
+    inside.then_some(dy * luma.width() as isize + dx)
+}
+
+struct Patch<'a, T> {
+    samples: &'a [T],
+    channels: usize,
+    rim: Vec<usize>,
+    offset: Option<isize>,
+    width: usize,
+}
+
+impl<T: Sample> Patch<'_, T> {
+    /// The new value of a pixel's channel: the piece from elsewhere, plus what separates the two
+    /// rims, by inverse squares of the distance; without a piece, the rim itself.
+    fn sample(&self, i: usize, c: usize) -> T {
+        let (x, y) = ((i % self.width) as f32, (i / self.width) as f32);
+        let value = |i: usize| self.samples[i * self.channels + c].to_f32();
+        let there = |i: usize| self.offset.map_or(0.0, |o| value(i.wrapping_add_signed(o)));
+        let (mut sum, mut total) = (0.0, 0.0);
+        for at in &self.rim {
+            let (dx, dy) = ((at % self.width) as f32 - x, (at / self.width) as f32 - y);
+            let weight = 1.0 / (dx * dx + dy * dy).max(0.5);
+            sum += weight * (value(*at) - there(*at));
+            total += weight;
+        }
+        if total == 0.0 {
+            return self.samples[i * self.channels + c];
+        }
+        T::from_f32((there(i) + sum / total).clamp(0.0, T::WHITE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::support::synthetic::Random;
+    use fonds_core::{ColorModel, Samples};
+
+    const SPECKS: [(usize, usize, u16); 3] = [(60, 40, 0), (140, 90, 65_535), (100, 130, 2000)];
+
+    /// An even slope with a little grain, in 16-bit RGB with alpha, and three specks.
+    fn dusty(specks: &[(usize, usize, u16)]) -> Raster {
+        let mut random = Random(3);
+        let samples = (0..200 * 160_usize).flat_map(|i| {
+            let (x, y) = (i % 200, i / 200);
+            let grain = 300.0 * random.normal();
+            let base = 30_000.0 + 40.0 * x as f64 + grain;
+            let speck = specks
+                .iter()
+                .find(|(sx, sy, _)| x.abs_diff(*sx) <= 1 && y.abs_diff(*sy) <= 1);
+            let v = speck.map_or(base as u16, |speck| speck.2);
+            [v, v, v, (i % 65_521) as u16]
+        });
+        let samples = Samples::U16(samples.collect());
+        Raster::from_samples(200, 160, ColorModel::Rgb, true, samples).unwrap()
+    }
+
+    #[test]
+    fn specks_go_and_nothing_else_changes() {
+        let (with, without) = (dusty(&SPECKS), dusty(&[]));
+        let outcome = Despeckle::default().apply(with.clone()).unwrap();
+        let change = outcome.change.unwrap();
+        assert_eq!(change.values, [("specks", 3.0)]);
+        let found = outcome.raster.as_slice::<u16>().unwrap().chunks_exact(4);
+        let before = with.as_slice::<u16>().unwrap().chunks_exact(4);
+        let clean = without.as_slice::<u16>().unwrap().chunks_exact(4);
+        let mut changed = 0;
+        for (i, ((found, before), clean)) in found.zip(before).zip(clean).enumerate() {
+            assert_eq!(found[3], before[3]);
+            let near = SPECKS
+                .iter()
+                .any(|(x, y, _)| x.abs_diff(i % 200) <= 2 && y.abs_diff(i / 200) <= 2);
+            assert!(near || found == before, "{i}");
+            assert!(found[0].abs_diff(clean[0]) < 3000, "{i}");
+            changed += usize::from(found != before);
+        }
+        let share = change.changed_share.unwrap() * 32_000.0;
+        assert!(changed as f64 <= share + 1e-6 && share < 100.0);
+    }
+
+    #[test]
+    fn signs_are_told_apart() {
+        for (sign, count) in [(SpeckSign::Dark, 2.0), (SpeckSign::Light, 1.0)] {
+            let op = Despeckle {
+                sign,
+                ..Despeckle::default()
+            };
+            let change = op.apply(dusty(&SPECKS)).unwrap().change.unwrap();
+            assert_eq!(change.values, [("specks", count)]);
+        }
+    }
+
+    #[test]
+    fn clean_pictures_stay() {
+        let outcome = Despeckle::default().apply(dusty(&[])).unwrap();
+        assert!(outcome.change.is_none());
+        assert_eq!(Despeckle::default().damaged_share(&outcome.raster), 0.0);
+    }
+}
