@@ -39,9 +39,9 @@ impl Chance {
 
 /// Smooth noise over the plane, 0 to 1, with features about one unit wide.
 pub(crate) fn noise(seed: u64, x: f32, y: f32) -> f32 {
-    let (left, top) = (x.floor(), y.floor());
-    let (fx, fy) = (fade(x - left), fade(y - top));
-    let at = |dx: i64, dy: i64| lattice(seed, left as i64 + dx, top as i64 + dy);
+    let (left, top) = (floor(x), floor(y));
+    let (fx, fy) = (fade(x - left as f32), fade(y - top as f32));
+    let at = |dx: i64, dy: i64| lattice(seed, left + dx, top + dy);
     let upper = at(0, 0) + (at(1, 0) - at(0, 0)) * fx;
     let lower = at(0, 1) + (at(1, 1) - at(0, 1)) * fx;
     upper + (lower - upper) * fy
@@ -64,6 +64,12 @@ pub(crate) fn fractal(seed: u64, x: f32, y: f32, octaves: u32) -> f32 {
 pub(crate) fn lattice(seed: u64, x: i64, y: i64) -> f32 {
     let place = (x as u64).wrapping_mul(0x8cb9_2ba7_2f3d_8dd7) ^ (y as u64).rotate_left(32);
     unit(mix(seed ^ mix(place)))
+}
+
+/// Much faster than `f32::floor`, which is a call on the oldest processors that are supported.
+fn floor(x: f32) -> i64 {
+    let cut = x as i64;
+    cut - i64::from(cut as f32 > x)
 }
 
 fn fade(t: f32) -> f32 {

@@ -53,6 +53,10 @@ fn clouds(x: f32, y: f32, horizon: f32) -> Color {
 }
 
 fn valley_ground(x: f32, y: f32) -> Color {
+    let meadow = 352.0 + 14.0 * (fractal(204, x / 320.0, 0.0, 3) - 0.5);
+    if y - meadow > 0.5 {
+        return grass(x, y, meadow);
+    }
     let mut color = clouds(x, y, 300.0);
     let layers: [(u64, f32, f32, f32, Color); 3] = [
         (201, 330.0, 250.0, 190.0, [0.50, 0.61, 0.74]),
@@ -61,12 +65,14 @@ fn valley_ground(x: f32, y: f32) -> Color {
     ];
     for (seed, width, base, rise, tone) in layers {
         let over = ridge(seed, x, width, base, rise) - y;
+        if over > 0.5 {
+            continue;
+        }
         let woods = 0.80 + 0.45 * fractal(seed + 9, x / 22.0, y / 11.0, 4);
         let haze = step(0.0, -150.0, over) * 0.35;
         let lit = mix(scale(tone, woods), [0.72, 0.80, 0.84], haze);
         color = mix(color, lit, (0.5 - over).clamp(0.0, 1.0));
     }
-    let meadow = 352.0 + 14.0 * (fractal(204, x / 320.0, 0.0, 3) - 0.5);
     mix(
         color,
         grass(x, y, meadow),
@@ -244,20 +250,34 @@ fn lake_at(x: f32, y: f32) -> Color {
 }
 
 fn above_water(x: f32, y: f32) -> Color {
-    let mut color = clouds(x + 140.0, y + 30.0, 330.0);
-    let over = ridge(601, x + 90.0, 300.0, 250.0, 340.0) - y;
-    if over < 0.5 {
-        color = mix(color, rock(x, y, over), (0.5 - over).clamp(0.0, 1.0));
-    }
     let hill = ridge(602, x, 210.0, 338.0, 120.0) - y;
-    let woods = fractal(603, x / 12.0, y / 14.0, 5);
-    let green = scale([0.17, 0.31, 0.18], 0.55 + 0.95 * woods);
-    color = mix(color, green, (0.5 - hill).clamp(0.0, 1.0));
+    let mut color = if hill > -0.5 {
+        mountains(x, y)
+    } else {
+        [0.0; 3]
+    };
+    if hill < 0.5 {
+        let woods = fractal(603, x / 12.0, y / 14.0, 5);
+        let green = scale([0.17, 0.31, 0.18], 0.55 + 0.95 * woods);
+        color = mix(color, green, (0.5 - hill).clamp(0.0, 1.0));
+    }
     let trees = SHORE - 12.0 - 16.0 * noise(604, x / 5.0, 0.0) * noise(605, x / 40.0, 0.0);
     let dark = scale([0.10, 0.19, 0.10], 0.7 + 0.6 * noise(606, x / 3.0, y / 5.0));
     color = mix(color, dark, (0.5 + y - trees).clamp(0.0, 1.0));
     let beach = scale([0.80, 0.74, 0.60], 0.85 + 0.3 * noise(607, x / 4.0, y));
     mix(color, beach, step(SHORE - 4.5, SHORE - 3.5, y))
+}
+
+fn mountains(x: f32, y: f32) -> Color {
+    let over = ridge(601, x + 90.0, 300.0, 250.0, 340.0) - y;
+    if over < -0.5 {
+        return rock(x, y, over);
+    }
+    let sky = clouds(x + 140.0, y + 30.0, 330.0);
+    if over > 0.5 {
+        return sky;
+    }
+    mix(sky, rock(x, y, over), 0.5 - over)
 }
 
 /// Rock with snow on its upper parts, lit from the left.
