@@ -161,6 +161,7 @@ impl<'a> Blocks<'a> {
         }
         let Some(text) = png_text(name, data) else {
             self.broken = true;
+            self.unpacked += MAX_UNPACKED / 4;
             return;
         };
         self.unpacked += text.len();
