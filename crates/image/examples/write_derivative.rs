@@ -31,7 +31,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     for raster in rasters() {
         for (name, format, encoding) in encodings() {
-            let file = format!("{}-{name}.{}", describe(raster.format()), encoding.extension());
+            let file = format!(
+                "{}-{name}.{}",
+                describe(raster.format()),
+                encoding.extension()
+            );
             let path = folder.join(file);
             encode(&raster, &encoding, &embedded, &mut File::create(&path)?)?;
             let bytes = std::fs::read(&path)?;

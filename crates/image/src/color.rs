@@ -62,15 +62,11 @@ pub fn profile_description(icc: &[u8]) -> Option<String> {
 
 /// Whether `icc` can be used for samples of `model`.
 pub fn check_profile(icc: &[u8], model: ColorModel) -> ProfileFit {
-    let Some(facts) = describe(icc) else {
-        return ProfileFit::Invalid;
-    };
-    let wanted = match model {
-        ColorModel::Gray => "GRAY",
-        ColorModel::Rgb => "RGB",
-    };
-    if facts.space != wanted {
-        return match parse(icc) {
+    if *icc == *standard_bytes(model) {
+        return ProfileFit::Fits;
+    }
+    if !is_declared_for(icc, model) {
+        return match describe(icc).and_then(|_| parse(icc)) {
             Some(_) => ProfileFit::WrongSpace,
             None => ProfileFit::Invalid,
         };
@@ -139,6 +135,15 @@ pub fn cmyk8_to_srgb(cmyk: &[u8], icc: Option<&[u8]>, rgb: &mut [u8]) -> CmykPat
 /// When the slices are for different numbers of pixels.
 pub fn cmyk16_to_srgb(cmyk: &[u16], icc: Option<&[u8]>, rgb: &mut [u16]) -> CmykPath {
     cmyk_to_srgb(cmyk, icc, rgb)
+}
+
+/// Whether the header says that this is a profile for `model`; far cheaper than [`check_profile`].
+pub(crate) fn is_declared_for(icc: &[u8], model: ColorModel) -> bool {
+    let wanted = match model {
+        ColorModel::Gray => "GRAY",
+        ColorModel::Rgb => "RGB",
+    };
+    describe(icc).is_some_and(|facts| facts.space == wanted)
 }
 
 /// The profile that [`to_srgb`] leads to.

@@ -19,6 +19,8 @@ use std::io::{BufWriter, Seek, Write};
 
 use fonds_core::{Code, ColorModel, Depth, Error, PixelFormat, Ppi, Raster, Result};
 
+use crate::color;
+
 mod convert;
 mod exif;
 mod jpeg;
@@ -272,12 +274,10 @@ pub fn encode(
         .map_err(|error| write_failed(error, encoding.name()))
 }
 
-/// The profile to embed: one that does not fit the pixels would only mislead.
+/// The profile to embed: one for other channels would only mislead.
 fn profile(raster: &Raster) -> Option<&[u8]> {
     let icc = raster.icc()?;
-    crate::color::check_profile(icc, raster.format().model)
-        .is_usable()
-        .then_some(icc)
+    color::is_declared_for(icc, raster.format().model).then_some(icc)
 }
 
 /// The resolution when both directions are numbers that a file can hold.

@@ -6,7 +6,8 @@ use std::io::Read as _;
 use super::{exif, iptc, text};
 use crate::sniff::Format;
 
-/// Compressed and hexadecimal blocks are unpacked up to this size.
+/// The compressed texts of a file are unpacked up to this size altogether, and so is what is put
+/// together from parts.
 const MAX_UNPACKED: usize = 16 << 20;
 /// More blocks of a kind than any real file has.
 const MAX_BLOCKS: usize = 256;
@@ -21,6 +22,7 @@ pub(super) struct Blocks<'a> {
     pub(super) texts: Vec<(String, String)>,
     /// A block is there and cannot be unpacked.
     pub(super) broken: bool,
+    unpacked: usize,
 }
 
 impl<'a> Blocks<'a> {
@@ -139,10 +141,7 @@ impl<'a> Blocks<'a> {
         while let Some((name, data, tail)) = png_chunk(rest) {
             match &name {
                 b"eXIf" => self.add_exif(data),
-                b"tEXt" | b"zTXt" | b"iTXt" => match png_text(&name, data) {
-                    Some((keyword, text)) => self.png_text(keyword, text),
-                    None => self.broken = true,
-                },
+                b"tEXt" | b"zTXt" | b"iTXt" => self.png_text(&name, data),
                 b"IEND" => break,
                 _ => {}
             }
@@ -150,13 +149,29 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    fn png_text(&mut self, keyword: String, text: Cow<'a, [u8]>) {
-        if keyword == "XML:com.adobe.xmp" {
-            self.add_xmp(text);
-        } else if let Some(kind) = keyword.strip_prefix("Raw profile type ") {
-            self.raw_profile(kind, &text);
-        } else if self.texts.len() < MAX_BLOCKS {
-            self.texts.push((keyword, text::decode(&text)));
+    fn png_text(&mut self, name: &[u8; 4], data: &'a [u8]) {
+        let keyword = data.split(|byte| *byte == 0).next().unwrap_or_default();
+        let keyword = text::decode_latin(keyword);
+        let profile = keyword.strip_prefix("Raw profile type ");
+        let is_known = TEXTS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(&keyword));
+        if (!is_known && profile.is_none()) || self.unpacked > MAX_UNPACKED {
+            return;
+        }
+        let Some(text) = png_text(name, data) else {
+            self.broken = true;
+            self.unpacked += MAX_UNPACKED / 4;
+            return;
+        };
+        self.unpacked += text.len();
+        match profile {
+            Some(kind) => self.raw_profile(kind, &text),
+            None if keyword == XMP_KEYWORD => self.add_xmp(text),
+            None if self.texts.len() < MAX_BLOCKS => {
+                self.texts.push((keyword, text::decode(&text)));
+            }
+            None => {}
         }
     }
 
@@ -268,6 +283,19 @@ impl<'a> Blocks<'a> {
     }
 }
 
+/// The keyword of XMP in PNG.
+const XMP_KEYWORD: &str = "XML:com.adobe.xmp";
+/// The keywords that are read; others are not even unpacked.
+const TEXTS: [&str; 7] = [
+    XMP_KEYWORD,
+    "Title",
+    "Author",
+    "Description",
+    "Copyright",
+    "Source",
+    "Software",
+];
+/// What segments of XMP in JPEG begin with.
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 const EXTENDED_XMP: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
 
@@ -303,24 +331,22 @@ fn png_chunk(bytes: &[u8]) -> Option<([u8; 4], &[u8], &[u8])> {
     Some((name, data, bytes.get(8 + size + 4..).unwrap_or_default()))
 }
 
-/// Keyword and text of a text chunk, unpacked.
-fn png_text<'a>(name: &[u8; 4], data: &'a [u8]) -> Option<(String, Cow<'a, [u8]>)> {
-    let (keyword, rest) = split_at_nul(data)?;
-    let keyword = text::decode_latin(keyword);
-    let text = match name {
-        b"tEXt" => rest.into(),
-        b"zTXt" => inflate(rest.get(1..)?)?.into(),
-        _ => {
-            let (packed, rest) = (*rest.first()?, rest.get(2..)?);
-            let (_language, rest) = split_at_nul(rest)?;
-            let (_translated, text) = split_at_nul(rest)?;
-            match packed {
-                0 => text.into(),
-                _ => inflate(text)?.into(),
-            }
-        }
-    };
-    Some((keyword, text))
+/// The text of a text chunk, unpacked.
+fn png_text<'a>(name: &[u8; 4], data: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+    let (_keyword, rest) = split_at_nul(data)?;
+    if name == b"tEXt" {
+        return Some(rest.into());
+    }
+    if name == b"zTXt" {
+        return Some(inflate(rest.get(1..)?)?.into());
+    }
+    let (packed, rest) = (*rest.first()?, rest.get(2..)?);
+    let (_language, rest) = split_at_nul(rest)?;
+    let (_translated, text) = split_at_nul(rest)?;
+    match packed {
+        0 => Some(text.into()),
+        _ => Some(inflate(text)?.into()),
+    }
 }
 
 fn split_at_nul(bytes: &[u8]) -> Option<(&[u8], &[u8])> {

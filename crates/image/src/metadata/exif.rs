@@ -275,7 +275,8 @@ impl<'a> Directory<'a> {
     }
 
     fn unsigned(&self, tag: u16) -> Option<u64> {
-        let entry = self.find(tag)?;
+        let is_integer = |entry: &&Entry| matches!(entry.kind, 1 | 3 | 4 | 13 | 16 | 18);
+        let entry = self.find(tag).filter(is_integer)?;
         let size = size_of(entry.kind)? as usize;
         let bytes = entry.data.get(..size)?;
         Some(number(bytes, self.big_endian))
