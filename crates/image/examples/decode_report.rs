@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p fonds-image --example decode_report -- FOLDER [PIXELS_FOLDER]`
 //!
-//! With a second folder, pixels are written there as PPM or PAM files of 8 bit named by the line's
+//! With a second folder, pixels are written there as PAM files of 8 bit named by the line's
 //! digest, for a comparison with another decoder (`tools/torture_compare.py`).
 
 use std::fs;
@@ -73,10 +73,10 @@ fn report(bytes: &[u8], pixels: Option<&Path>) -> std::io::Result<Vec<String>> {
         let ms = start.elapsed().as_millis();
         let facts = &decoded.facts;
         assert_eq!(probed.as_ref().ok(), Some(facts), "probing and decoding agree");
-        let bytes = as_bytes(&decoded.raster);
-        let digest = Digest::of(&bytes).to_string();
+        let picture = as_pam(&decoded.raster);
+        let digest = Digest::of(&picture).prefix(32);
         if let Some(folder) = pixels {
-            write(folder, &digest, &decoded.raster, &bytes)?;
+            fs::write(folder.join(format!("{digest}.pam")), picture)?;
         }
         let flags: Vec<&str> = decoded.flags.iter().map(|flag| flag.as_str()).collect();
         let ppi = facts.ppi.map_or(String::new(), |ppi| format!("{}×{}", ppi.x, ppi.y));
@@ -97,18 +97,14 @@ fn report(bytes: &[u8], pixels: Option<&Path>) -> std::io::Result<Vec<String>> {
     Ok(lines)
 }
 
-fn as_bytes(raster: &Raster) -> Vec<u8> {
-    with_samples!(raster.samples(), samples => {
-        samples.iter().map(|sample| u8::from_unit(sample.to_unit())).collect()
-    })
-}
-
-fn write(folder: &Path, digest: &str, raster: &Raster, bytes: &[u8]) -> std::io::Result<()> {
+/// The picture as a PAM file of 8 bit.
+fn as_pam(raster: &Raster) -> Vec<u8> {
     let (width, height) = (raster.width(), raster.height());
     let depth = raster.format().channels();
-    let head = format!(
-        "P7\nWIDTH {width}\nHEIGHT {height}\nDEPTH {depth}\nMAXVAL 255\nENDHDR\n"
-    );
-    let name = digest.get(..32).unwrap_or(digest);
-    fs::write(folder.join(format!("{name}.pam")), [head.as_bytes(), bytes].concat())
+    let head = format!("P7\nWIDTH {width}\nHEIGHT {height}\nDEPTH {depth}\nMAXVAL 255\nENDHDR\n");
+    let mut picture = head.into_bytes();
+    with_samples!(raster.samples(), samples => {
+        picture.extend(samples.iter().map(|sample| u8::from_unit(sample.to_unit())));
+    });
+    picture
 }
