@@ -113,7 +113,9 @@ pub(crate) fn explain(error: &anyhow::Error) -> Exit {
     for cause in error.chain().skip(1) {
         crate::report::error_line(&format!("  because: {cause}"));
     }
-    let ours = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
+    let ours = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Error>());
     for hint in ours.map(Error::hints).unwrap_or_default() {
         crate::report::error_line(&format!("  hint: {hint}"));
     }

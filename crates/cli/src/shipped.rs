@@ -7,10 +7,19 @@ use fonds_pipeline::{Plan, Registry, compile};
 
 /// Name and text of each shipped pipeline.
 pub(crate) const PIPELINES: [(&str, &str); 4] = [
-    ("access-copies", include_str!("../../../pipelines/access-copies.toml")),
-    ("catalog-only", include_str!("../../../pipelines/catalog-only.toml")),
+    (
+        "access-copies",
+        include_str!("../../../pipelines/access-copies.toml"),
+    ),
+    (
+        "catalog-only",
+        include_str!("../../../pipelines/catalog-only.toml"),
+    ),
     ("pages", include_str!("../../../pipelines/pages.toml")),
-    ("restore-photographs", include_str!("../../../pipelines/restore-photographs.toml")),
+    (
+        "restore-photographs",
+        include_str!("../../../pipelines/restore-photographs.toml"),
+    ),
 ];
 
 /// The text of a pipeline: a file where there is one, else the shipped one of that name.
@@ -23,16 +32,23 @@ pub(crate) fn text(pipeline: &str) -> Result<String, Error> {
     }
     std::fs::read_to_string(path).map_err(|error| {
         let names: Vec<&str> = PIPELINES.iter().map(|(name, _)| *name).collect();
-        Error::new(Code::InvalidRequest, "is neither a readable pipeline file nor a shipped one")
-            .at_path(path)
-            .caused_by(error)
-            .hint(format!("shipped are {}", names.join(", ")))
+        Error::new(
+            Code::InvalidRequest,
+            "is neither a readable pipeline file nor a shipped one",
+        )
+        .at_path(path)
+        .caused_by(error)
+        .hint(format!("shipped are {}", names.join(", ")))
     })
 }
 
 /// A pipeline, checked; every mistake is returned.
 pub(crate) fn plan(pipeline: &str) -> Result<Plan, Vec<Error>> {
     let text = text(pipeline).map_err(|error| vec![error])?;
-    compile(&text, &Registry::builtin())
-        .map_err(|errors| errors.into_iter().map(|error| error.at_path(pipeline)).collect())
+    compile(&text, &Registry::builtin()).map_err(|errors| {
+        errors
+            .into_iter()
+            .map(|error| error.at_path(pipeline))
+            .collect()
+    })
 }

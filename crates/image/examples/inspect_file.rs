@@ -15,8 +15,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let name = path.unwrap_or_else(|| "example.ppm".into());
     let identity = identify(&bytes);
-    println!("{name}: {} {} ({})", identity.name, identity.version, identity.mime);
-    println!("  PRONOM id: {}", if identity.puid.is_empty() { "none" } else { identity.puid });
+    println!(
+        "{name}: {} {} ({})",
+        identity.name, identity.version, identity.mime
+    );
+    println!(
+        "  PRONOM id: {}",
+        if identity.puid.is_empty() {
+            "none"
+        } else {
+            identity.puid
+        }
+    );
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     if !extension_matches(&identity, extension) {
         println!("  the name promises something else: .{extension}");
@@ -26,7 +36,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let facts = document.probe(page)?;
         println!("  page {}: {facts:#?}", page + 1);
         let decoded = document.decode(page)?;
-        println!("  decoded as {} of {} × {}", decoded.raster.format(), facts.width, facts.height);
+        println!(
+            "  decoded as {} of {} × {}",
+            decoded.raster.format(),
+            facts.width,
+            facts.height
+        );
         for flag in &decoded.flags {
             println!("  flag: {flag}");
         }

@@ -62,7 +62,9 @@ pub fn estimate(plan: &Arc<Plan>, options: &RunOptions, sample: u32) -> Result<E
     let selected: Vec<&Found> = archive
         .files
         .iter()
-        .filter(|found| matches!(found.fate, Fate::Selected) && in_shard(&found.path, options.shard))
+        .filter(|found| {
+            matches!(found.fate, Fate::Selected) && in_shard(&found.path, options.shard)
+        })
         .collect();
     let mut estimate = Estimate {
         found: archive.files.len() as u64,
@@ -71,14 +73,21 @@ pub fn estimate(plan: &Arc<Plan>, options: &RunOptions, sample: u32) -> Result<E
         ..Estimate::default()
     };
     let looked = spread(&selected, HEADERS);
-    let sizes: Vec<Option<u64>> =
-        looked.iter().map(|found| pixels(&found.on_disk(&options.input), &plan.limits)).collect();
+    let sizes: Vec<Option<u64>> = looked
+        .iter()
+        .map(|found| pixels(&found.on_disk(&options.input), &plan.limits))
+        .collect();
     estimate.headers = sizes.len() as u64;
     estimate.unreadable = sizes.iter().filter(|size| size.is_none()).count() as u64;
     let seen: u64 = sizes.iter().flatten().sum();
     estimate.pixels = scaled(seen, estimate.selected, estimate.headers);
     if sample > 0 && !selected.is_empty() {
-        let trial = trial(plan, options, &spread(&selected, sample as usize), &estimate)?;
+        let trial = trial(
+            plan,
+            options,
+            &spread(&selected, sample as usize),
+            &estimate,
+        )?;
         estimate.trial = Some(trial);
     }
     Ok(estimate)
@@ -109,7 +118,12 @@ fn trial(
     let folder = TrialFolder::create()?;
     let mut trial_options = options.clone();
     trial_options.output.clone_from(&folder.0);
-    trial_options.paths = Some(files.iter().map(|found| found.path.as_str().to_owned()).collect());
+    trial_options.paths = Some(
+        files
+            .iter()
+            .map(|found| found.path.as_str().to_owned())
+            .collect(),
+    );
     let start = Instant::now();
     let report = run(plan, &trial_options, &AtomicBool::new(false), &|_| {})?;
     let took = start.elapsed();
@@ -129,12 +143,16 @@ fn trial(
 }
 
 fn bytes_below(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    let sizes = entries.filter_map(std::result::Result::ok).map(|entry| match entry.metadata() {
-        Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
-        Ok(metadata) => metadata.len(),
-        Err(_) => 0,
-    });
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
+    let sizes = entries
+        .filter_map(std::result::Result::ok)
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        });
     sizes.sum()
 }
 
@@ -145,9 +163,13 @@ impl TrialFolder {
     fn create() -> Result<Self> {
         let path = std::env::temp_dir().join(format!("fonds-trial-{}", uuid::Uuid::new_v4()));
         fs::create_dir_all(&path).map_err(|error| {
-            Error::from_io(error, Code::WriteFailed, "no folder for the trial can be made")
-                .at_path(&path)
-                .hint("set TMPDIR to a folder with room, or use --sample 0")
+            Error::from_io(
+                error,
+                Code::WriteFailed,
+                "no folder for the trial can be made",
+            )
+            .at_path(&path)
+            .hint("set TMPDIR to a folder with room, or use --sample 0")
         })?;
         Ok(Self(path))
     }

@@ -12,14 +12,25 @@ use crate::report;
 
 pub(crate) fn catalog(command: &CatalogCommand) -> Outcome {
     match command {
-        CatalogCommand::Validate { output, deep, format } => validate(output, *deep, *format),
+        CatalogCommand::Validate {
+            output,
+            deep,
+            format,
+        } => validate(output, *deep, *format),
         CatalogCommand::Merge { parts, out } => merge(parts, out),
     }
 }
 
 fn validate(output: &Path, deep: bool, style: Style) -> Outcome {
-    let files = if deep { FileCheck::Digest } else { FileCheck::Exist };
-    let options = ValidateOptions { files, ..ValidateOptions::default() };
+    let files = if deep {
+        FileCheck::Digest
+    } else {
+        FileCheck::Exist
+    };
+    let options = ValidateOptions {
+        files,
+        ..ValidateOptions::default()
+    };
     let findings = fonds_catalog::validate(output, &options)?;
     for finding in &findings {
         match style {
@@ -27,10 +38,20 @@ fn validate(output: &Path, deep: bool, style: Style) -> Outcome {
             Style::Json => report::line(&as_json(finding).to_string()),
         }
     }
-    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let errors = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .count();
     let warnings = findings.len() - errors;
-    report::error_line(&format!("{}: {errors} errors, {warnings} warnings", output.display()));
-    Ok(if errors > 0 { Exit::Problems } else { Exit::Done })
+    report::error_line(&format!(
+        "{}: {errors} errors, {warnings} warnings",
+        output.display()
+    ));
+    Ok(if errors > 0 {
+        Exit::Problems
+    } else {
+        Exit::Done
+    })
 }
 
 fn as_json(finding: &Finding) -> serde_json::Value {
@@ -49,7 +70,11 @@ fn merge(parts: &[PathBuf], out: &Path) -> Outcome {
         report::error_line(&format!("warning: {warning}"));
     }
     let summary = &merged.summary;
-    let (files, rows) = (adopted.files, summary.files.total());
-    report::line(&format!("joined {} parts: {rows} rows, {files} files -> {}", parts.len(), out.display()));
+    let (files, rows) = (adopted.linked + adopted.copied, summary.files.total());
+    report::line(&format!(
+        "joined {} parts: {rows} rows, {files} files -> {}",
+        parts.len(),
+        out.display()
+    ));
     Ok(Exit::Done)
 }

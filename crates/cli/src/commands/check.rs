@@ -9,7 +9,9 @@ pub(crate) fn check(pipelines: &[String]) -> Outcome {
         match shipped::plan(pipeline) {
             Ok(plan) => {
                 let (steps, outputs) = (plan.steps.len(), plan.outputs.len());
-                report::line(&format!("{pipeline}: ok ({steps} steps, {outputs} outputs)"));
+                report::line(&format!(
+                    "{pipeline}: ok ({steps} steps, {outputs} outputs)"
+                ));
             }
             Err(errors) => {
                 report::errors(&errors);

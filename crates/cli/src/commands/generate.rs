@@ -18,7 +18,9 @@ pub(crate) fn man() -> Outcome {
     command.build();
     clap_mangen::Man::new(command.clone()).render(&mut out)?;
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
-        out.extend_from_slice(format!(".SH \"FONDS {}\"\n", sub.get_name().to_uppercase()).as_bytes());
+        out.extend_from_slice(
+            format!(".SH \"FONDS {}\"\n", sub.get_name().to_uppercase()).as_bytes(),
+        );
         let page = clap_mangen::Man::new(sub.clone());
         page.render_description_section(&mut out)?;
         page.render_options_section(&mut out)?;

@@ -17,13 +17,23 @@ pub(crate) fn init(path: &Path) -> Outcome {
     let file = OpenOptions::new().write(true).create_new(true).open(path);
     let mut file = file.map_err(|error| {
         let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
-        let message = if exists { "exists already" } else { "cannot be written" };
+        let message = if exists {
+            "exists already"
+        } else {
+            "cannot be written"
+        };
         let error = Error::from_io(error, Code::WriteFailed, message).at_path(path);
-        if exists { error.hint("give another name: fonds init other.toml") } else { error }
+        if exists {
+            error.hint("give another name: fonds init other.toml")
+        } else {
+            error
+        }
     })?;
     file.write_all(TEMPLATE.as_bytes())?;
     let path = path.display();
-    report::line(&format!("wrote {path}; read it, then try: fonds plan {path} SCANS --out OUT"));
+    report::line(&format!(
+        "wrote {path}; read it, then try: fonds plan {path} SCANS --out OUT"
+    ));
     Ok(Exit::Done)
 }
 

@@ -11,13 +11,20 @@ pub(crate) fn pipelines(name: Option<&str>) -> Outcome {
             let plan = shipped::plan(name).map_err(|mut errors| errors.remove(0))?;
             report::line(&format!("{name:<20} {}", plan.description));
         }
-        report::line("\n`fonds pipelines NAME` prints one; `fonds run NAME FOLDER --out OUT` runs it.");
+        report::line(
+            "\n`fonds pipelines NAME` prints one; `fonds run NAME FOLDER --out OUT` runs it.",
+        );
         return Ok(Exit::Done);
     };
-    let found = shipped::PIPELINES.iter().find(|(shipped, _)| *shipped == name);
+    let found = shipped::PIPELINES
+        .iter()
+        .find(|(shipped, _)| *shipped == name);
     let (_, text) = found.ok_or_else(|| {
-        Error::new(Code::InvalidRequest, format!("there is no shipped pipeline `{name}`"))
-            .hint("`fonds pipelines` lists them")
+        Error::new(
+            Code::InvalidRequest,
+            format!("there is no shipped pipeline `{name}`"),
+        )
+        .hint("`fonds pipelines` lists them")
     })?;
     report::raw(text);
     Ok(Exit::Done)

@@ -27,7 +27,11 @@ pub(crate) fn plan(args: &PlanArgs) -> Outcome {
     commands::threads(options.workers)?;
     let estimate = estimate(&plan, &options, args.sample)?;
     report::raw(&costs(&estimate, options.workers));
-    Ok(if estimate.selected == 0 { Exit::NoInput } else { Exit::Done })
+    Ok(if estimate.selected == 0 {
+        Exit::NoInput
+    } else {
+        Exit::Done
+    })
 }
 
 /// The steps and outputs, with everything resolved.
@@ -38,7 +42,11 @@ fn graph(plan: &Plan) -> String {
     }
     for output in &plan.outputs {
         let from = plan.node_name(output.from);
-        let _ = writeln!(text, "  {from} -> output `{}`: {:?}", output.id, output.encoding);
+        let _ = writeln!(
+            text,
+            "  {from} -> output `{}`: {:?}",
+            output.id, output.encoding
+        );
     }
     if let Some(thumbnails) = &plan.thumbnails {
         let (small, thumb) = (thumbnails.small, thumbnails.thumb);
@@ -50,7 +58,12 @@ fn graph(plan: &Plan) -> String {
 
 fn step_line(plan: &Plan, step: &PlannedStep) -> String {
     let from = plan.node_name(step.from);
-    let mut line = format!("{from} -> {} : {} {}", step.id, step.operation, step.step.parameters());
+    let mut line = format!(
+        "{from} -> {} : {} {}",
+        step.id,
+        step.operation,
+        step.step.parameters()
+    );
     for gate in &step.gates {
         let _ = write!(line, "  when {}", gate_text(gate));
     }
@@ -92,12 +105,19 @@ fn costs(estimate: &Estimate, workers: usize) -> String {
 }
 
 fn trial_text(trial: &Trial, workers: usize) -> String {
-    let mut text = format!("trial: {} pictures in {:.1} s", trial.files, trial.took.as_secs_f64());
+    let mut text = format!(
+        "trial: {} pictures in {:.1} s",
+        trial.files,
+        trial.took.as_secs_f64()
+    );
     if trial.failed > 0 {
         let _ = write!(text, ", {} of them failed", trial.failed);
     }
     let time = HumanDuration(trial.all_time.max(Duration::from_secs(1)));
     let disk = HumanBytes(trial.all_written);
-    let _ = writeln!(text, "\nall: about {time} with {workers} workers, {disk} of derivatives");
+    let _ = writeln!(
+        text,
+        "\nall: about {time} with {workers} workers, {disk} of derivatives"
+    );
     text
 }

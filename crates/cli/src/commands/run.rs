@@ -36,13 +36,19 @@ pub(crate) fn run(args: &RunArgs) -> Outcome {
     let human = Human::new(args.quiet);
     let json = args.json;
     let events = |event: Event| {
-        if json { report::line(&report::json::event(&event).to_string()) } else { human.event(&event) }
+        if json {
+            report::line(&report::json::event(&event).to_string())
+        } else {
+            human.event(&event)
+        }
     };
     let report = run_plan(&plan, &options, &CANCELLED, &events)?;
     let mut exit = Exit::of_run(&report, args.strict);
     if exit == Exit::Done && report.counts.found == report.counts.skipped {
         report::error_line("error: no file in the archive is selected by the pipeline");
-        report::error_line("  hint: look at `include` under [input], and at the names in the folder");
+        report::error_line(
+            "  hint: look at `include` under [input], and at the names in the folder",
+        );
         exit = Exit::NoInput;
     }
     if let Some(error) = &report.output_error {
@@ -71,15 +77,20 @@ fn options(args: &RunArgs) -> Result<RunOptions> {
 }
 
 fn retry(codes: Option<&[String]>) -> Result<Retry, Error> {
-    let Some(codes) = codes else { return Ok(Retry::Retryable) };
+    let Some(codes) = codes else {
+        return Ok(Retry::Retryable);
+    };
     if codes.iter().any(|code| code == "all") {
         return Ok(Retry::All);
     }
     let parsed = codes.iter().map(|code| {
         Code::from_text(code).ok_or_else(|| {
             let known: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-            Error::new(Code::InvalidRequest, format!("`{code}` is not an error code"))
-                .hint(format!("codes are {}", known.join(", ")))
+            Error::new(
+                Code::InvalidRequest,
+                format!("`{code}` is not an error code"),
+            )
+            .hint(format!("codes are {}", known.join(", ")))
         })
     });
     Ok(Retry::Codes(parsed.collect::<Result<_, _>>()?))
@@ -105,7 +116,9 @@ fn quiet_panics() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         let thread = std::thread::current();
-        let ours = thread.name().is_some_and(|name| name.starts_with("fonds-worker"));
+        let ours = thread
+            .name()
+            .is_some_and(|name| name.starts_with("fonds-worker"));
         if !ours {
             default(info);
         }

@@ -31,7 +31,11 @@ fn list(registry: &Registry) {
 fn explain(kind: &StepKind) {
     report::line(&format!("run.{}: {}\n", kind.name(), kind.summary()));
     for param in kind.params() {
-        let default = if param.default.is_empty() { "decided by the step" } else { &param.default };
+        let default = if param.default.is_empty() {
+            "decided by the step"
+        } else {
+            &param.default
+        };
         report::line(&format!("  {} (default: {default})", param.name));
         for line in param.doc.lines() {
             report::line(&format!("      {}", line.trim()));

@@ -44,10 +44,14 @@ pub(crate) fn supervise(args: &RunArgs) -> Result<u8> {
         }
         let in_flight = interrupted(&args.job.out);
         let Some(verdict) = judge(&in_flight, &suspects, &mut crashed) else {
-            report::error_line(&format!("error: the working process died ({status}) outside of any file"));
+            report::error_line(&format!(
+                "error: the working process died ({status}) outside of any file"
+            ));
             return Ok(Exit::Internal.number());
         };
-        report::error_line(&format!("warning: the working process died ({status}); {verdict}"));
+        report::error_line(&format!(
+            "warning: the working process died ({status}); {verdict}"
+        ));
         suspects = in_flight;
         suspects.retain(|path| !crashed.contains(path));
     }
@@ -61,7 +65,9 @@ fn judge(in_flight: &[String], suspects: &[String], crashed: &mut Vec<String>) -
         [] => None,
         [path] => {
             crashed.push(path.clone());
-            Some(format!("{path} is recorded as `crash`, going on without it"))
+            Some(format!(
+                "{path} is recorded as `crash`, going on without it"
+            ))
         }
         several if several == suspects => {
             // They were to be done one at a time; two of them in flight means that the note of
@@ -80,7 +86,9 @@ fn work(
 ) -> Result<ExitStatus> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let mut command = Command::new(program);
-    command.args(std::env::args_os().skip(1)).arg("--supervised");
+    command
+        .args(std::env::args_os().skip(1))
+        .arg("--supervised");
     for (flag, paths) in [("--suspect", suspects), ("--crashed", crashed)] {
         for path in paths {
             command.arg(format!("{flag}={path}"));
@@ -88,12 +96,16 @@ fn work(
     }
     // The C library keeps freed pictures in one arena for each thread; two are enough, and large
     // blocks go back to the system at once.
-    command.env("MALLOC_ARENA_MAX", "2").env("MALLOC_MMAP_THRESHOLD_", "262144");
+    command
+        .env("MALLOC_ARENA_MAX", "2")
+        .env("MALLOC_MMAP_THRESHOLD_", "262144");
     command.stdin(Stdio::piped());
     separate(&mut command);
     // The pipe to its standard input stays open as long as this process lives; the worker ends
     // when it closes.
-    let child = command.spawn().context("cannot start the working process")?;
+    let child = command
+        .spawn()
+        .context("cannot start the working process")?;
     *control.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
     wait(control)
 }
@@ -103,7 +115,10 @@ fn wait(control: &Mutex<Option<Child>>) -> Result<ExitStatus> {
     loop {
         let mut slot = control.lock().unwrap_or_else(PoisonError::into_inner);
         let child = slot.as_mut().context("the working process is gone")?;
-        if let Some(status) = child.try_wait().context("cannot wait for the working process")? {
+        if let Some(status) = child
+            .try_wait()
+            .context("cannot wait for the working process")?
+        {
             *slot = None;
             return Ok(status);
         }
@@ -127,7 +142,11 @@ fn forward_signals(
     terminated: &Arc<AtomicBool>,
     asked: &Arc<AtomicBool>,
 ) -> Result<()> {
-    let (control, terminated, asked) = (Arc::clone(control), Arc::clone(terminated), Arc::clone(asked));
+    let (control, terminated, asked) = (
+        Arc::clone(control),
+        Arc::clone(terminated),
+        Arc::clone(asked),
+    );
     on_signals(move |signal| {
         terminated.fetch_or(signal == SIGTERM, Ordering::SeqCst);
         let again = asked.swap(true, Ordering::SeqCst);
@@ -160,11 +179,16 @@ pub(crate) fn own_arguments() -> Vec<String> {
         arg == "--supervised" || arg.starts_with("--suspect=") || arg.starts_with("--crashed=")
     };
     let program = |arg: String| {
-        Path::new(&arg).file_name().map_or(arg.clone(), |name| name.to_string_lossy().into_owned())
+        Path::new(&arg)
+            .file_name()
+            .map_or(arg.clone(), |name| name.to_string_lossy().into_owned())
     };
     let mut arguments = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
     let first = arguments.next().map(program);
-    first.into_iter().chain(arguments.filter(|arg| !hidden(arg))).collect()
+    first
+        .into_iter()
+        .chain(arguments.filter(|arg| !hidden(arg)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -173,7 +197,12 @@ mod tests {
 
     #[test]
     fn one_in_flight_is_guilty_several_are_suspects() {
-        let list = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
+        let list = |paths: &[&str]| {
+            paths
+                .iter()
+                .map(|path| (*path).to_owned())
+                .collect::<Vec<_>>()
+        };
         let mut crashed = Vec::new();
         assert!(judge(&[], &[], &mut crashed).is_none());
         assert!(judge(&list(&["a", "b"]), &[], &mut crashed).is_some());

@@ -31,7 +31,8 @@ impl Human {
             ProgressBar::new(0)
         };
         let style = "{bar:30} {human_pos}/{human_len} files  {msg}  {eta} left";
-        let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style =
+            ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
         let now = Instant::now();
         Self {
@@ -47,16 +48,28 @@ impl Human {
 
     pub(crate) fn event(&self, event: &Event) {
         match event {
-            Event::Started { found, selected, bytes, .. } => {
+            Event::Started {
+                found,
+                selected,
+                bytes,
+                ..
+            } => {
                 self.selected.store(*selected, Ordering::Relaxed);
                 self.bar.set_length(*selected);
                 let size = indicatif::HumanBytes(*bytes);
-                self.say(&format!("{found} files found, {selected} to look at ({size})"));
+                self.say(&format!(
+                    "{found} files found, {selected} to look at ({size})"
+                ));
             }
             Event::Warning { message } => self.complain(&format!("warning: {message}")),
-            Event::Finished { path, end, pixels, .. } => self.finished(path, end, *pixels),
+            Event::Finished {
+                path, end, pixels, ..
+            } => self.finished(path, end, *pixels),
             Event::Stopping { reason } => {
-                self.complain(&format!("stopping: {}; finishing what is in flight", why(*reason)));
+                self.complain(&format!(
+                    "stopping: {}; finishing what is in flight",
+                    why(*reason)
+                ));
             }
             Event::Cataloguing => {
                 self.bar.finish_and_clear();
@@ -83,7 +96,9 @@ impl Human {
         if self.quiet || !self.bar.is_hidden() {
             return;
         }
-        let Ok(mut printed) = self.printed.lock() else { return };
+        let Ok(mut printed) = self.printed.lock() else {
+            return;
+        };
         if printed.elapsed() >= PLAIN_EVERY {
             *printed = Instant::now();
             let selected = self.selected.load(Ordering::Relaxed);
@@ -101,10 +116,15 @@ impl Human {
         }
         if counts.unchanged > 0 {
             let n = counts.unchanged;
-            self.say(&format!("{n} files needed nothing done; no derivative was written for them"));
+            self.say(&format!(
+                "{n} files needed nothing done; no derivative was written for them"
+            ));
         }
         if counts.cancelled > 0 {
-            self.say(&format!("{} files are left to do; run again to go on", counts.cancelled));
+            self.say(&format!(
+                "{} files are left to do; run again to go on",
+                counts.cancelled
+            ));
         }
         let seconds = self.started.elapsed().as_secs_f64();
         self.say(&format!("{seconds:.1} s -> {output}/catalog.csv"));

@@ -6,12 +6,23 @@ use serde_json::{Value, json};
 /// An event as a JSON object.
 pub(crate) fn event(event: &Event) -> Value {
     match event {
-        Event::Started { run_id, found, selected, bytes } => json!({
+        Event::Started {
+            run_id,
+            found,
+            selected,
+            bytes,
+        } => json!({
             "event": "started", "run_id": run_id, "found": found, "selected": selected,
             "bytes": bytes,
         }),
         Event::Warning { message } => json!({ "event": "warning", "message": message }),
-        Event::Finished { path, end, pixels, bytes, took } => {
+        Event::Finished {
+            path,
+            end,
+            pixels,
+            bytes,
+            took,
+        } => {
             let mut object = json!({
                 "event": "finished", "path": path, "status": status(end), "pixels": pixels,
                 "bytes": bytes, "seconds": (took.as_secs_f64() * 1e3).round() / 1e3,

@@ -51,7 +51,10 @@ impl<'a> Bmp<'a> {
     }
 
     fn u32(&self, at: usize) -> u32 {
-        let bytes = self.bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        let bytes = self
+            .bytes
+            .get(at..at + 4)
+            .and_then(|bytes| bytes.try_into().ok());
         u32::from_le_bytes(bytes.unwrap_or_default())
     }
 }

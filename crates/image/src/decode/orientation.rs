@@ -84,7 +84,10 @@ fn transpose<T: Sample>(
                 let to_x = if from_below { height - 1 - y } else { y };
                 for x in block_x..(block_x + BLOCK).min(width) {
                     let to_y = if from_right { width - 1 - x } else { x };
-                    let (from, to) = ((y * width + x) * channels, (to_y * height + to_x) * channels);
+                    let (from, to) = (
+                        (y * width + x) * channels,
+                        (to_y * height + to_x) * channels,
+                    );
                     turned[to..to + channels].copy_from_slice(&samples[from..from + channels]);
                 }
             }

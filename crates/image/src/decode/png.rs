@@ -62,7 +62,10 @@ impl Container for Png<'_> {
         header.resolution = resolution(info)
             .map(|ppi| (ppi, PpiSource::Phys))
             .or(exif.ppi.map(|ppi| (ppi, PpiSource::Exif)));
-        if info.animation_control.is_some_and(|animation| animation.num_frames > 1) {
+        if info
+            .animation_control
+            .is_some_and(|animation| animation.num_frames > 1)
+        {
             header.flags.insert(Flag::AnimationFirstFrame);
         }
         Ok(header)
@@ -70,7 +73,10 @@ impl Container for Png<'_> {
 
     fn pixels(&self, _: u32, header: &Header) -> Result<Pixels> {
         let End::At(end) = self.end else {
-            return Err(Error::new(Code::Truncated, "the PNG ends before its IEND chunk"));
+            return Err(Error::new(
+                Code::Truncated,
+                "the PNG ends before its IEND chunk",
+            ));
         };
         let mut reader = self.reader()?;
         let samples = match header.output.depth {
@@ -83,7 +89,9 @@ impl Container for Png<'_> {
                 let mut samples: Vec<u16> = zeroed(header.output_len())?;
                 let bytes = bytemuck::cast_slice_mut(&mut samples);
                 reader.next_frame(bytes).map_err(failed)?;
-                samples.iter_mut().for_each(|sample| *sample = u16::from_be(*sample));
+                samples
+                    .iter_mut()
+                    .for_each(|sample| *sample = u16::from_be(*sample));
                 Samples::U16(samples)
             }
         };

@@ -92,7 +92,10 @@ impl Container for Jpeg<'_> {
     }
 
     fn pixels(&self, _: u32, header: &Header) -> Result<Pixels> {
-        let end = self.segments.scan.and_then(|scan| end_of_image(self.bytes, scan));
+        let end = self
+            .segments
+            .scan
+            .and_then(|scan| end_of_image(self.bytes, scan));
         let end = end.ok_or_else(|| {
             Error::new(Code::Truncated, "the JPEG stream ends before its end mark")
         })?;
@@ -141,7 +144,9 @@ fn decode_complete(stream: &[u8], to_rgb: bool) -> Result<Raw> {
     let mut raw = decode(stream, to_rgb)?;
     if raw.channels == 4 {
         // All writers follow Adobe, whose inks are stored inverted.
-        raw.samples.iter_mut().for_each(|sample| *sample = 255 - *sample);
+        raw.samples
+            .iter_mut()
+            .for_each(|sample| *sample = 255 - *sample);
     }
     Ok(raw)
 }
@@ -178,7 +183,10 @@ fn decode(stream: &[u8], to_rgb: bool) -> Result<Raw> {
 
 fn checked(frame: Option<Frame>) -> Result<Frame> {
     let frame = frame.ok_or_else(|| {
-        Error::new(Code::Truncated, "the JPEG stream ends before its frame header")
+        Error::new(
+            Code::Truncated,
+            "the JPEG stream ends before its frame header",
+        )
     })?;
     let what = match frame.marker {
         0xc3 | 0xc7 | 0xcb | 0xcf => "lossless JPEG",
@@ -212,7 +220,11 @@ fn failed(error: DecodeErrors) -> Error {
 fn ycck_to_cmyk(pixel: &mut [u8]) {
     let [y, cb, cr] = [0, 1, 2].map(|place| f32::from(pixel[place]));
     let (cb, cr) = (cb - 128.0, cr - 128.0);
-    let rgb = [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb];
+    let rgb = [
+        y + 1.402 * cr,
+        y - 0.344_136 * cb - 0.714_136 * cr,
+        y + 1.772 * cb,
+    ];
     for (ink, light) in pixel.iter_mut().zip(rgb) {
         *ink = 255 - <u8 as fonds_core::Sample>::from_f32(light);
     }
@@ -221,7 +233,9 @@ fn ycck_to_cmyk(pixel: &mut [u8]) {
 fn from_inks(raw: &Raw, inks: &CmykToRgb) -> Result<Vec<u8>> {
     const PIXELS: usize = 1 << 16;
     let mut rgb = zeroed(raw.samples.len() / 4 * 3)?;
-    let bands = rgb.par_chunks_mut(PIXELS * 3).zip(raw.samples.par_chunks(PIXELS * 4));
+    let bands = rgb
+        .par_chunks_mut(PIXELS * 3)
+        .zip(raw.samples.par_chunks(PIXELS * 4));
     bands.for_each(|(rgb, cmyk)| inks.convert(cmyk, rgb));
     Ok(rgb)
 }

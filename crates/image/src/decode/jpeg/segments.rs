@@ -154,9 +154,9 @@ mod tests {
     use super::*;
 
     const SMALL: &[u8] = &[
-        0xff, 0xd8, 0xff, 0xe0, 0, 16, b'J', b'F', b'I', b'F', 0, 1, 2, 1, 1, 44, 1, 44, 0, 0, 0xff,
-        0xc2, 0, 17, 8, 0, 5, 0, 7, 3, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0, 0xff, 0xda, 0, 2, 1, 0xff,
-        0, 2, 0xff, 0xd1, 3, 0xff, 0xd9, 9, 9,
+        0xff, 0xd8, 0xff, 0xe0, 0, 16, b'J', b'F', b'I', b'F', 0, 1, 2, 1, 1, 44, 1, 44, 0, 0,
+        0xff, 0xc2, 0, 17, 8, 0, 5, 0, 7, 3, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0, 0xff, 0xda, 0, 2,
+        1, 0xff, 0, 2, 0xff, 0xd1, 3, 0xff, 0xd9, 9, 9,
     ];
 
     #[test]
@@ -169,7 +169,10 @@ mod tests {
         assert_eq!(found.jfif.unwrap().x, 300);
         let end = end_of_image(SMALL, found.scan.unwrap());
         assert_eq!(end, Some(SMALL.len() - 2));
-        assert_eq!(end_of_image(&SMALL[..SMALL.len() - 3], found.scan.unwrap()), None);
+        assert_eq!(
+            end_of_image(&SMALL[..SMALL.len() - 3], found.scan.unwrap()),
+            None
+        );
     }
 
     #[test]

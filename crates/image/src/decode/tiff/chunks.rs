@@ -26,7 +26,12 @@ pub(super) struct Chunks<'a> {
 
 impl<'a> Chunks<'a> {
     /// Finds the chunks of a page, and refuses a page that is larger than its data can be.
-    pub(super) fn open(tree: Tree<'a>, ifd: &Ifd<'a>, layout: Layout, codec: Codec) -> Result<Self> {
+    pub(super) fn open(
+        tree: Tree<'a>,
+        ifd: &Ifd<'a>,
+        layout: Layout,
+        codec: Codec,
+    ) -> Result<Self> {
         let list = |tiles, strips| ifd.uints(tiles).or_else(|| ifd.uints(strips));
         let chunks = Self {
             tree,
@@ -103,7 +108,9 @@ impl<'a> Chunks<'a> {
         let needed = per_plane
             .saturating_mul(across as u64)
             .saturating_mul(self.layout.planes() as u64);
-        let stored = (0..chunks).map(|index| self.stored_len(index)).fold(0, u64::saturating_add);
+        let stored = (0..chunks)
+            .map(|index| self.stored_len(index))
+            .fold(0, u64::saturating_add);
         // The quotient, not the product: one chunk may be counted up to the end of the file.
         if needed / ratio > stored {
             let message = format!("{stored} bytes cannot hold a page of {needed} bytes");
@@ -145,7 +152,9 @@ impl<'a> Chunks<'a> {
     /// Decodes the chunks of one row of the grid into the rows of the page that they cover.
     fn band<T: Native>(&self, colors: &Colors<T>, index: usize, band: &mut [T]) -> Result<()> {
         if self.is_direct(colors) {
-            return self.direct(colors, index, band).map_err(|e| self.in_chunk(e, index));
+            return self
+                .direct(colors, index, band)
+                .map_err(|e| self.in_chunk(e, index));
         }
         let (across, _) = self.layout.grid();
         let rows = self.layout.rows_in(index);
@@ -154,12 +163,20 @@ impl<'a> Chunks<'a> {
         let row_len = self.layout.width as usize * colors.decoded;
         for column in 0..across {
             let place = index * across + column;
-            let chunk: Vec<T> = self.chunk(place, rows).map_err(|e| self.in_chunk(e, place))?;
+            let chunk: Vec<T> = self
+                .chunk(place, rows)
+                .map_err(|e| self.in_chunk(e, place))?;
             let left = column * chunk_width;
             let visible = chunk_width.min(self.layout.width as usize - left);
             let span = left * colors.decoded..(left + visible) * colors.decoded;
-            for (from, to) in chunk.chunks_exact(stored_row).zip(band.chunks_exact_mut(row_len)) {
-                colors.compose(&from[..visible * self.layout.samples], &mut to[span.clone()]);
+            for (from, to) in chunk
+                .chunks_exact(stored_row)
+                .zip(band.chunks_exact_mut(row_len))
+            {
+                colors.compose(
+                    &from[..visible * self.layout.samples],
+                    &mut to[span.clone()],
+                );
             }
         }
         Ok(())
@@ -168,8 +185,8 @@ impl<'a> Chunks<'a> {
     /// Whether the decompressed bytes of a strip are rows of the page already.
     fn is_direct<T: Native>(&self, colors: &Colors<T>) -> bool {
         let layout = &self.layout;
-        let native = usize::from(layout.bits) == 8 * size_of::<T>()
-            && layout.kind != SampleKind::Signed;
+        let native =
+            usize::from(layout.bits) == 8 * size_of::<T>() && layout.kind != SampleKind::Signed;
         colors.is_plain() && native && !layout.tiled && !layout.planar && !layout.is_subsampled()
     }
 
@@ -177,7 +194,8 @@ impl<'a> Chunks<'a> {
         let stored = self.stored(index)?;
         self.plane(&stored, bytemuck::cast_slice_mut(band))?;
         let row_len = self.layout.width as usize * colors.decoded;
-        band.chunks_exact_mut(row_len).for_each(|row| colors.finish_plain(row));
+        band.chunks_exact_mut(row_len)
+            .for_each(|row| colors.finish_plain(row));
         Ok(())
     }
 
@@ -205,16 +223,24 @@ impl<'a> Chunks<'a> {
                 }
                 T::unpack(coding, from, &mut row);
                 let pixels = to.chunks_exact_mut(layout.samples);
-                pixels.zip(&row).for_each(|(pixel, sample)| pixel[plane] = *sample);
+                pixels
+                    .zip(&row)
+                    .for_each(|(pixel, sample)| pixel[plane] = *sample);
             }
         }
         Ok(samples)
     }
 
-    fn subsampled<T: Native>(&self, place: usize, rows: usize, mut samples: Vec<T>) -> Result<Vec<T>> {
+    fn subsampled<T: Native>(
+        &self,
+        place: usize,
+        rows: usize,
+        mut samples: Vec<T>,
+    ) -> Result<Vec<T>> {
         let mut blocks: Vec<u8> = zeroed(self.layout.chunk_bytes(rows))?;
         let stored = self.stored(place)?;
-        self.codec.decompress(&stored, self.layout.chunk.0 as usize, &mut blocks)?;
+        self.codec
+            .decompress(&stored, self.layout.chunk.0 as usize, &mut blocks)?;
         let mut spread: Vec<u8> = zeroed(samples.len())?;
         spread_chroma(&self.layout, &blocks, rows, &mut spread);
         T::unpack(self.coding(), &spread, &mut samples);

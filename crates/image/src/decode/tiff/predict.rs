@@ -79,7 +79,11 @@ fn accumulate<const N: usize>(
 /// Samples that share bytes: slow, and rare.
 fn odd(bits: u16, stride: usize, row: &mut [u8]) {
     let bits = usize::from(bits);
-    let mask = if bits >= 64 { u64::MAX } else { (1 << bits) - 1 };
+    let mask = if bits >= 64 {
+        u64::MAX
+    } else {
+        (1 << bits) - 1
+    };
     let count = row.len() * 8 / bits;
     let mut before = vec![0_u64; stride];
     for index in 0..count {

@@ -40,14 +40,20 @@ impl Native for u16 {
         match coding.bits {
             16 if signed => each(row, out, |bytes| u16::from_ne_bytes(bytes) ^ 0x8000),
             16 => each(row, out, u16::from_ne_bytes),
-            32 if signed => each(row, out, |bytes| high_half(u32::from_ne_bytes(bytes) ^ 1 << 31)),
+            32 if signed => each(row, out, |bytes| {
+                high_half(u32::from_ne_bytes(bytes) ^ 1 << 31)
+            }),
             32 => each(row, out, |bytes| high_half(u32::from_ne_bytes(bytes))),
             64 if signed => each(row, out, |bytes| {
                 high_half(((u64::from_ne_bytes(bytes) ^ 1 << 63) >> 32) as u32)
             }),
-            64 => each(row, out, |bytes| high_half((u64::from_ne_bytes(bytes) >> 32) as u32)),
+            64 => each(row, out, |bytes| {
+                high_half((u64::from_ne_bytes(bytes) >> 32) as u32)
+            }),
             // Samples of whole bytes were brought into native order, unlike those that share bytes.
-            24 => each(row, out, |bytes: [u8; 3]| high_half(native24(bytes) << 8 | 0xff)),
+            24 => each(row, out, |bytes: [u8; 3]| {
+                high_half(native24(bytes) << 8 | 0xff)
+            }),
             _ => shared_bytes(coding, row, out, |value| value as u16),
         }
     }
@@ -81,9 +87,16 @@ fn powers_of_two(coding: Coding, row: &[u8], out: &mut [u8]) {
     let bits = usize::from(coding.bits);
     let (count, mask) = (8 / bits, (1_u8 << bits) - 1);
     let factor = if coding.indices { 1 } else { 255 / mask };
-    let sample = |byte: usize, place: usize| (byte as u8 >> (8 - bits * (place + 1)) & mask) * factor;
+    let sample =
+        |byte: usize, place: usize| (byte as u8 >> (8 - bits * (place + 1)) & mask) * factor;
     let table: [[u8; 8]; 256] = std::array::from_fn(|byte| {
-        std::array::from_fn(|place| if place < count { sample(byte, place) } else { 0 })
+        std::array::from_fn(|place| {
+            if place < count {
+                sample(byte, place)
+            } else {
+                0
+            }
+        })
     });
     for (samples, byte) in out.chunks_mut(count).zip(row) {
         samples.copy_from_slice(&table[usize::from(*byte)][..samples.len()]);
@@ -126,7 +139,11 @@ fn float24(bits: u32) -> f32 {
 }
 
 fn small_float(bits: u32, exponent_bits: u32, fraction_bits: u32) -> f32 {
-    let sign = if bits >> (exponent_bits + fraction_bits) & 1 == 1 { -1.0 } else { 1.0 };
+    let sign = if bits >> (exponent_bits + fraction_bits) & 1 == 1 {
+        -1.0
+    } else {
+        1.0
+    };
     let most = (1 << exponent_bits) - 1;
     let exponent = bits >> fraction_bits & most;
     let fraction = bits & ((1 << fraction_bits) - 1);
@@ -146,7 +163,11 @@ mod tests {
 
     fn coding(bits: u16, indices: bool) -> Coding {
         let kind = SampleKind::Unsigned;
-        Coding { bits, kind, indices }
+        Coding {
+            bits,
+            kind,
+            indices,
+        }
     }
 
     #[test]
@@ -158,7 +179,11 @@ mod tests {
         assert_eq!(out[..4], [0, 85, 170, 255]);
         u8::unpack(coding(4, true), &[0x0f, 0x73], &mut out[..4]);
         assert_eq!(out[..4], [0, 15, 7, 3]);
-        u8::unpack(coding(6, false), &[0b1111_1100, 0b0000_1000, 0b0000_0000], &mut out[..4]);
+        u8::unpack(
+            coding(6, false),
+            &[0b1111_1100, 0b0000_1000, 0b0000_0000],
+            &mut out[..4],
+        );
         assert_eq!(out[..4], [255, 0, 130, 0]);
     }
 
