@@ -71,7 +71,7 @@ pub use record::{DerivativeRecord, FIXED_COLUMNS, FailureRecord, Item, Record};
 pub use row::{Cells, Row};
 pub use run_file::{Counts, RUN_FILE, RUN_SCHEMA, RunFile, Shard};
 pub use schema::{SCHEMA_VERSION, catalog_schema, data_package, table_schema};
-pub use shards::{Adopt, AdoptReport, MergeReport, adopt_files, merge_catalogs};
+pub use shards::{Adopt, AdoptReport, MergeReport, adopt_files, check_parts, merge_catalogs};
 pub use status::{Reason, Status, WellFormed};
 pub use validate::{FileCheck, ValidateOptions, validate};
 pub use wire::{DerivativeWire, FailureWire, ItemEntry, RecordWire, Wire};
