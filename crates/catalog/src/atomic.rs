@@ -54,11 +54,19 @@ impl AtomicFile {
     }
 
     /// Gives the file its name, in the place of what had it before.
-    pub fn commit(mut self) -> Result<()> {
+    pub fn commit(self) -> Result<()> {
+        let folder = folder_of(&self.target).to_owned();
+        self.rename()?;
+        sync_folder(&folder)
+    }
+
+    /// Like [`AtomicFile::commit`], but leaves it to the caller to call [`sync_folder`] once for
+    /// many files: after a crash a file may be missing, never be half there.
+    pub(crate) fn rename(mut self) -> Result<()> {
         self.sync()?;
         fs::rename(&self.temporary, &self.target).map_err(|error| failed(error, &self.target))?;
         self.renamed = true;
-        sync_folder(&self.target)
+        Ok(())
     }
 }
 
@@ -78,22 +86,27 @@ pub fn write_file(target: &Path, bytes: &[u8]) -> Result<()> {
     file.commit()
 }
 
-/// Makes the rename itself durable.
+/// Makes the renames in a folder durable.
 #[cfg(unix)]
-fn sync_folder(target: &Path) -> Result<()> {
-    let folder = target
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| failed(error, target))
+        .and_then(|opened| opened.sync_all())
+        .map_err(|error| failed(error, folder))
 }
 
 /// Folders cannot be opened for syncing here; the file system orders renames itself.
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> Result<()> {
+pub(crate) fn sync_folder(_: &Path) -> Result<()> {
     Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().unwrap_or(path);
+    if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    }
 }
 
 fn failed(error: std::io::Error, target: &Path) -> Error {

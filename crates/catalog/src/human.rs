@@ -10,12 +10,11 @@ use std::sync::OnceLock;
 
 use fonds_core::{Code, Digest, Error, Flag, Hasher, Result};
 
-use crate::column::ColumnKind;
-use crate::edtf;
 use crate::finding::{Finding, Severity};
 use crate::reader::{failed, line_of};
-use crate::record::Record;
+use crate::record::{Record, page_of};
 use crate::row::{Cells, Row};
+use crate::validate::cells;
 use header::{Header, bad};
 
 /// The name of the file in the archive's root.
@@ -93,7 +92,7 @@ impl HumanMetadata {
             let row = columns.row(&cells, line);
             let row = row.map_err(|error| error.on_line(line))?;
             if let Some(row) = row {
-                metadata.check_date(&row);
+                metadata.check_values(&row);
                 metadata.insert(row)?;
             }
         }
@@ -169,7 +168,8 @@ impl HumanMetadata {
         unused.map(|row| (row.line, row.key())).collect()
     }
 
-    /// What a person should know: unknown columns, dates that are not EDTF, and, after all records
+    /// What a person should know: unknown columns, values that are not what their column holds (dates that
+    /// are not EDTF, rights that are no URI), and, after all records
     /// have been through [`HumanMetadata::apply`], rows that match no file or name another id.
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings = self.remarks.clone();
@@ -221,16 +221,15 @@ impl HumanMetadata {
         }
     }
 
-    fn check_date(&mut self, row: &HumanRow) {
+    /// Values that the catalog's readers will not understand are kept, and reported.
+    fn check_values(&mut self, row: &HumanRow) {
         for (column, text) in &row.values {
             let column = &Record::COLUMNS[*column];
-            let ColumnKind::Edtf = column.kind else {
-                continue;
-            };
-            if let Err(error) = edtf::parse(text) {
-                let finding = self.remark(row.line, error.message).in_column(column.name);
-                self.remarks.push(match error.suggestion {
-                    Some(suggestion) => finding.hint(format!("write `{suggestion}`")),
+            if let Some(remark) = cells::check(column, text) {
+                let finding = self.remark(row.line, remark.message);
+                let finding = finding.in_column(column.name);
+                self.remarks.push(match remark.hint {
+                    Some(hint) => finding.hint(hint),
                     None => finding,
                 });
             }
@@ -241,6 +240,12 @@ impl HumanMetadata {
 const PARENTID: usize = 2;
 
 impl HumanRow {
+    /// Whether the row says of itself that it is about a page, as the rows of a catalog do.
+    fn is_page(&self) -> bool {
+        let parent = self.values.iter().find(|(column, _)| *column == PARENTID);
+        parent.is_some_and(|(_, parent)| page_of(&self.id, parent).is_some())
+    }
+
     fn key(&self) -> &str {
         if self.path.is_empty() {
             &self.id

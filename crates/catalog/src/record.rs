@@ -223,7 +223,7 @@ impl Record {
         }
     }
 
-    /// The row of a page of this file, counted from 1; only path, ids and sizes of ids are filled.
+    /// The row of a page of this file, counted from 1; only path and ids are filled.
     #[must_use]
     pub fn page_row(&self, page: u32) -> Self {
         let objectid = page_id(&self.objectid, page);

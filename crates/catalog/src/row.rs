@@ -3,7 +3,7 @@
 use crate::cell::Cell;
 use crate::column::Column;
 
-/// A struct that is one row of a table; implemented by [`rows!`] alone.
+/// A struct that is one row of a table.
 pub trait Row: Default + Clone + Cells {
     /// The name of the file that holds the table.
     const FILE: &'static str;

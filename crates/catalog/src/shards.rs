@@ -30,10 +30,20 @@ pub struct MergeReport {
     pub warnings: Vec<String>,
 }
 
+/// Checks by their `run.json` that the parts belong together and none is missing, and that `out`
+/// is none of them; returns what a person should know.
+///
+/// [`merge_catalogs`] does the same; call this first when files are brought over before it.
+pub fn check_parts(parts: &[PathBuf], out: &Path) -> Result<Vec<String>> {
+    check_roots(parts, out)?;
+    runs::read(parts).map(|(_, warnings)| warnings)
+}
+
 /// Joins the tables of several output roots into `out`, which must exist and be none of them.
 ///
 /// Rows are joined in the order of their paths, and duplicates are found anew over all of them.
-/// The files that rows name stay where they are: see [`adopt_files`], which is best called first.
+/// The files that rows name stay where they are: bring them over with [`adopt_files`] before, so
+/// that the catalog never names a file that is not there yet.
 ///
 /// Fails with [`Code::InvalidRequest`] when the parts were made by different pipelines, when one
 /// is there twice or missing (by the `shard` in their `run.json`), and with

@@ -1,7 +1,7 @@
 //! Checking a catalog: everything that a program which reads it may rely on.
 
 mod catalog;
-mod cells;
+pub(crate) mod cells;
 mod others;
 
 pub use cells::is_rights_statement;

@@ -130,6 +130,10 @@ impl Header {
             return Err(bad("says neither `filename` nor `objectid`".to_owned()));
         }
         row.values.sort_by_key(|(column, _)| *column);
+        if row.is_page() {
+            // The path of a page is its file's, which has a row of its own.
+            row.path.clear();
+        }
         Ok((!blank).then_some(row))
     }
 }
@@ -161,11 +165,13 @@ fn unknown_column(written: &str, name: &str, file: &str) -> Finding {
 }
 
 fn measured_columns(names: &[String], file: &str) -> Finding {
-    let verb = if names.len() == 1 { "is" } else { "are" };
-    let message = format!(
-        "{} {verb} filled by fonds and not taken from here",
-        names.join(", ")
-    );
+    let shown = names.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+    let subject = match names.len() {
+        1 => format!("{shown} is"),
+        2 | 3 => format!("{shown} are"),
+        n => format!("{shown} and {} more columns are", n - 3),
+    };
+    let message = format!("{subject} filled by fonds and not taken from here");
     Finding::new(Severity::Warning, file, 1, message)
 }
 

@@ -1,12 +1,13 @@
 //! Bringing the files that parts wrote into the merged output root.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use fonds_core::{Code, Error, RelPath, Result};
 
-use crate::atomic::AtomicFile;
+use crate::atomic::{AtomicFile, sync_folder};
 use crate::provenance::SIDECAR_SUFFIX;
 use crate::reader::ItemReader;
 use crate::record::{Item, Record};
@@ -39,14 +40,21 @@ pub struct AdoptReport {
 /// when a table names a path outside its root.
 pub fn adopt_files(parts: &[PathBuf], out: &Path, how: Adopt) -> Result<AdoptReport> {
     let mut report = AdoptReport::default();
+    let mut folders = BTreeSet::new();
     for part in parts {
         let mut items = ItemReader::open(part)?;
         while let Some(item) = items.read()? {
             for file in files(&item) {
                 let path = inside(&file).map_err(|error| error.at_path(part))?;
-                adopt(&part.join(&path), &out.join(&path), how, &mut report)?;
+                let target = out.join(&path);
+                if adopt(&part.join(&path), &target, how, &mut report)? {
+                    folders.extend(target.parent().map(Path::to_owned));
+                }
             }
         }
+    }
+    for folder in &folders {
+        sync_folder(folder)?;
     }
     Ok(report)
 }
@@ -79,11 +87,12 @@ fn inside(path: &str) -> Result<PathBuf> {
     RelPath::new(Path::new(path)).map(|path| path.to_path())
 }
 
-fn adopt(source: &Path, target: &Path, how: Adopt, report: &mut AdoptReport) -> Result<()> {
+/// Says whether there was something to adopt.
+fn adopt(source: &Path, target: &Path, how: Adopt, report: &mut AdoptReport) -> Result<bool> {
     let is_file = fs::symlink_metadata(source).is_ok_and(|found| found.is_file());
     if !is_file {
         report.missing.push(source.to_owned());
-        return Ok(());
+        return Ok(false);
     }
     if let Some(folder) = target.parent() {
         fs::create_dir_all(folder).map_err(|error| unwritten(error, folder))?;
@@ -94,7 +103,7 @@ fn adopt(source: &Path, target: &Path, how: Adopt, report: &mut AdoptReport) -> 
         copy(source, target)?;
         report.copied += 1;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// A second name for `source`, replacing what had the name; `false` when it cannot be had.
@@ -120,7 +129,7 @@ fn copy(source: &Path, target: &Path) -> Result<()> {
     let mut chunk = vec![0; 1 << 17];
     loop {
         match reader.read(&mut chunk).map_err(unread)? {
-            0 => return writer.commit(),
+            0 => return writer.rename(),
             n => writer.write(&chunk[..n])?,
         }
     }

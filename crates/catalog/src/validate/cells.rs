@@ -8,14 +8,14 @@ use crate::finding::Severity;
 use crate::near::nearest;
 
 /// What is wrong with a cell.
-pub(super) struct Remark {
-    pub(super) severity: Severity,
-    pub(super) message: String,
-    pub(super) hint: Option<String>,
+pub(crate) struct Remark {
+    pub(crate) severity: Severity,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
 }
 
 /// What is wrong with a text in this column; `None` when nothing is.
-pub(super) fn check(column: &Column, text: &str) -> Option<Remark> {
+pub(crate) fn check(column: &Column, text: &str) -> Option<Remark> {
     if text.is_empty() {
         return column.required.then(|| error("is empty".to_owned()));
     }

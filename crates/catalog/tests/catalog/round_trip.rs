@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use fonds_catalog::{
-    Column, ColumnKind, DerivativeRecord, FailureRecord, Item, ItemEntry, ItemReader, Record, Row,
-    TableReader, Wire, put_header, put_row,
+    Column, ColumnKind, DerivativeRecord, FailureRecord, HumanMetadata, Item, ItemEntry,
+    ItemReader, Record, Row, TableReader, Wire, put_header, put_row,
 };
 use fonds_core::{Code, Flag};
 use proptest::prelude::*;
@@ -175,6 +175,37 @@ fn the_tables_of_a_root_come_back_as_items() {
         };
         assert_eq!(back, expected);
     }
+}
+
+/// Someone who starts `metadata.csv` as a copy of the catalog has changed nothing yet.
+#[test]
+fn the_catalog_as_its_own_metadata_changes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let mut items = archive(20);
+    items[0]
+        .record
+        .quality_flags
+        .insert(Flag::TitleFromFilename);
+    write(root.path(), &items);
+    let human = HumanMetadata::read(&root.path().join("catalog.csv")).unwrap();
+    for row in TableReader::<Record>::open_in(root.path()).unwrap() {
+        let row = row.unwrap();
+        let mut copy = row.clone();
+        human.apply(&mut copy);
+        assert_eq!(copy, row);
+    }
+    assert!(human.unmatched().is_empty());
+    let messages: Vec<_> = human
+        .findings()
+        .into_iter()
+        .map(|found| found.message)
+        .collect();
+    assert_eq!(
+        messages,
+        [
+            "`pid`, `file_size`, `sha256` and 33 more columns are filled by fonds and not taken from here"
+        ]
+    );
 }
 
 #[test]

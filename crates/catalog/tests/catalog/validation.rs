@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use fonds_catalog::{FileCheck, ValidateOptions, validate};
 use fonds_core::Code;
@@ -17,14 +18,27 @@ fn findings(root: &Path, files: FileCheck) -> Vec<String> {
     findings.iter().map(ToString::to_string).collect()
 }
 
+/// The tables of a small archive, written once.
+static TABLES: LazyLock<Vec<(&str, String)>> = LazyLock::new(|| {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), &archive(10));
+    let names = ["catalog.csv", "derivatives.csv", "failed.csv"];
+    let read = |name| (name, fs::read_to_string(root.path().join(name)).unwrap());
+    names.into_iter().map(read).collect()
+});
+
 /// Replaces the first `from` in a table by `to`, and returns what is found then.
 fn after(table: &str, from: &str, to: &str) -> Vec<String> {
     let root = tempfile::tempdir().unwrap();
-    write(root.path(), &archive(10));
-    let path = root.path().join(table);
-    let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains(from), "{table} has no {from}");
-    fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    for (name, text) in TABLES.iter() {
+        let path = root.path().join(name);
+        if *name == table {
+            assert!(text.contains(from), "{table} has no {from}");
+            fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        } else {
+            fs::write(&path, text).unwrap();
+        }
+    }
     findings(root.path(), FileCheck::None)
 }
 
