@@ -84,9 +84,9 @@ pub enum Encoding {
         quality: u8,
         /// Colour resolution; without meaning for gray.
         subsampling: Subsampling,
-        /// Coarse first: smaller files (Huffman codes are fitted to the picture), three times
-        /// the encoding time, and 3 to 6 bytes of memory for each pixel. A baseline file is
-        /// written in one pass with the standard codes.
+        /// Coarse first: Huffman codes are fitted to the picture, encoding takes about half as
+        /// long again and up to 9 bytes of memory for each pixel. A baseline file is written in
+        /// one pass with the standard codes and holds a few rows.
         progressive: bool,
     },
     /// TIFF, 8 or 16 bits, lossless; `BigTIFF` where 4 GB could be passed.

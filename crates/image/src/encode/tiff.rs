@@ -273,3 +273,38 @@ fn failed(error: TiffError) -> Error {
         other => refused(other, "TIFF"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use tiff::decoder::{Decoder, DecodingResult};
+
+    use super::*;
+
+    #[test]
+    fn big_offsets_are_read_back() {
+        let samples: Vec<u16> = (0..600 * 500 * 3_u32)
+            .map(|i| (i * 7 % 65_521) as u16)
+            .collect();
+        let raster = Raster::from_samples(600, 500, ColorModel::Rgb, false, u16::wrap(samples));
+        let raster = raster.unwrap();
+        let picture = Picture::new(&raster, raster.format(), TiffCompression::Deflate);
+        let mut file = Cursor::new(Vec::new());
+        write_kind::<TiffKindBig>(&picture, &Embedded::default(), &mut file).unwrap();
+        let file = file.into_inner();
+        assert!(file.starts_with(b"II\x2B\0\x08\0\0\0") || file.starts_with(b"MM\0\x2B\0\x08\0\0"));
+        let mut decoder = Decoder::new(Cursor::new(file)).unwrap();
+        let DecodingResult::U16(found) = decoder.read_image().unwrap() else {
+            panic!("another depth");
+        };
+        assert!(found == raster.as_slice::<u16>().unwrap());
+    }
+
+    #[test]
+    fn only_pictures_near_four_gigabytes_need_them() {
+        let small = Raster::new(1_000, 1_000, PixelFormat::RGB16);
+        let picture = Picture::new(&small, PixelFormat::RGB16, TiffCompression::None);
+        assert!(picture.byte_len() < BIG && BIG < u64::from(u32::MAX));
+    }
+}
