@@ -16,7 +16,7 @@ fn with_gamma(profile: &[u8], gamma: f64) -> Arc<[u8]> {
     let curve = profile
         .windows(4)
         .position(|window| window == b"para")
-        .unwrap();
+        .expect("our profiles have a parametric curve");
     profile[curve + 8..curve + 10].copy_from_slice(&[0, 0]);
     let gamma = (gamma * 65536.0).round() as i32;
     profile[curve + 12..curve + 16].copy_from_slice(&gamma.to_be_bytes());
@@ -25,15 +25,17 @@ fn with_gamma(profile: &[u8], gamma: f64) -> Arc<[u8]> {
 
 /// IEC 61966-2-1: linear light to sRGB.
 fn srgb_encode(linear: f64) -> f64 {
-    match linear <= 0.003_130_8 {
-        true => linear * 12.92,
-        false => 1.055 * linear.powf(1.0 / 2.4) - 0.055,
+    if linear <= 0.003_130_8 {
+        linear * 12.92
+    } else {
+        1.055 * linear.powf(1.0 / 2.4) - 0.055
     }
 }
 
 fn raster(model: ColorModel, alpha: bool, samples: Samples) -> Raster {
     let channels = PixelFormat::new(samples.depth(), model, alpha).channels();
-    Raster::from_samples((samples.len() / channels) as u32, 1, model, alpha, samples).unwrap()
+    let width = (samples.len() / channels) as u32;
+    Raster::from_samples(width, 1, model, alpha, samples).expect("whole pixels")
 }
 
 fn units(raster: &Raster) -> Vec<f64> {

@@ -31,7 +31,7 @@ fn picture(format: PixelFormat) -> Raster {
         ColorModel::Rgb => srgb_profile(),
     };
     Raster::from_samples(width, height, format.model, format.alpha, samples)
-        .unwrap()
+        .expect("whole pixels")
         .with_icc(Some(icc.into()))
         .with_ppi(Some(Ppi { x: 300.0, y: 299.5 }))
 }
@@ -55,9 +55,9 @@ fn embedded() -> Embedded<'static> {
     }
 }
 
-fn written(raster: &Raster, encoding: &Encoding) -> Vec<u8> {
+fn written(raster: &Raster, encoding: Encoding) -> Vec<u8> {
     let mut out = Cursor::new(Vec::new());
-    encode(raster, encoding, &embedded(), &mut out).unwrap();
+    encode(raster, &encoding, &embedded(), &mut out).expect("memory takes it");
     out.into_inner()
 }
 
@@ -70,7 +70,7 @@ fn plain(raster: &Raster) -> Vec<u16> {
     }
 }
 
-fn same_file_twice(raster: &Raster, encoding: &Encoding) -> Vec<u8> {
+fn same_file_twice(raster: &Raster, encoding: Encoding) -> Vec<u8> {
     let file = written(raster, encoding);
     assert!(file == written(raster, encoding), "{encoding:?}");
     file
@@ -83,7 +83,7 @@ fn png_keeps_everything() {
             let encoding = Encoding::Png { level };
             let raster = picture(format);
             let expected = convert(raster.clone(), encoding.fit(format));
-            let file = same_file_twice(&raster, &encoding);
+            let file = same_file_twice(&raster, encoding);
             let mut decoder = image::codecs::png::PngDecoder::new(Cursor::new(&file)).unwrap();
             assert_eq!(
                 decoder.icc_profile().unwrap().as_deref(),
@@ -105,7 +105,7 @@ fn png_keeps_everything() {
 
 #[test]
 fn png_texts_and_resolution() {
-    let file = written(&picture(PixelFormat::GRAY8), &Encoding::PNG);
+    let file = written(&picture(PixelFormat::GRAY8), Encoding::PNG);
     let reader = png::Decoder::new(Cursor::new(&file)).read_info().unwrap();
     let info = reader.info();
     let size = info.pixel_dims.unwrap();
@@ -141,7 +141,7 @@ fn tiff_keeps_everything() {
             let encoding = Encoding::Tiff { compression };
             let raster = picture(format);
             let expected = convert(raster.clone(), encoding.fit(format));
-            let file = same_file_twice(&raster, &encoding);
+            let file = same_file_twice(&raster, encoding);
             let mut decoder = Decoder::new(Cursor::new(&file)).unwrap();
             let found = match decoder.read_image().unwrap() {
                 DecodingResult::U8(samples) => samples.into_iter().map(u16::from).collect(),
@@ -171,7 +171,7 @@ fn tiff_in_many_strips_equals_its_picture() {
     let raster = Raster::from_samples(1_500, 1_200, ColorModel::Rgb, false, Samples::U8(samples));
     let raster = raster.unwrap();
     for compression in [TiffCompression::Lzw, TiffCompression::PackBits] {
-        let file = written(&raster, &Encoding::Tiff { compression });
+        let file = written(&raster, Encoding::Tiff { compression });
         let mut decoder = Decoder::new(Cursor::new(&file)).unwrap();
         assert!(decoder.get_tag_u64_vec(Tag::StripOffsets).unwrap().len() > 16);
         let DecodingResult::U8(found) = decoder.read_image().unwrap() else {
@@ -183,7 +183,7 @@ fn tiff_in_many_strips_equals_its_picture() {
 
 #[test]
 fn tiff_tags_are_readable_as_exif() {
-    let file = written(&picture(PixelFormat::RGB16), &Encoding::TIFF);
+    let file = written(&picture(PixelFormat::RGB16), Encoding::TIFF);
     let exif = exif::Reader::new().read_raw(file).unwrap();
     let shown = |tag| {
         let field = exif.get_field(tag, exif::In::PRIMARY).unwrap();
@@ -210,7 +210,7 @@ fn jpeg_is_close_and_complete() {
             };
             let raster = picture(format);
             let expected = convert(raster.clone(), encoding.fit(format));
-            let file = same_file_twice(&raster, &encoding);
+            let file = same_file_twice(&raster, encoding);
             let mut decoder = zune_jpeg::JpegDecoder::new(Cursor::new(&file));
             decoder.decode_headers().unwrap();
             let info = decoder.info().unwrap();
@@ -222,9 +222,10 @@ fn jpeg_is_close_and_complete() {
             // Version 1.02, dots per inch, 300 across and down.
             assert_eq!(&file[6..18], b"JFIF\0\x01\x02\x01\x01\x2C\x01\x2C");
             let gray = format.model == ColorModel::Gray;
-            let space = match gray {
-                true => zune_core::colorspace::ColorSpace::Luma,
-                false => zune_core::colorspace::ColorSpace::RGB,
+            let space = if gray {
+                zune_core::colorspace::ColorSpace::Luma
+            } else {
+                zune_core::colorspace::ColorSpace::RGB
             };
             let options = zune_core::options::DecoderOptions::default();
             decoder.set_options(options.jpeg_set_out_colorspace(space));
@@ -241,7 +242,7 @@ fn jpeg_is_close_and_complete() {
 
 #[test]
 fn jpeg_exif_and_xmp_are_where_they_belong() {
-    let file = written(&picture(PixelFormat::RGB8), &Encoding::JPEG);
+    let file = written(&picture(PixelFormat::RGB8), Encoding::JPEG);
     assert_eq!(&file[..4], b"\xFF\xD8\xFF\xE0");
     let exif = exif::Reader::new()
         .read_from_container(&mut Cursor::new(&file))
@@ -265,7 +266,7 @@ fn webp_lossless_keeps_eight_bits() {
     for format in formats() {
         let raster = picture(format);
         let expected = convert(raster.clone(), Encoding::WEBP_LOSSLESS.fit(format));
-        let file = same_file_twice(&raster, &Encoding::WEBP_LOSSLESS);
+        let file = same_file_twice(&raster, Encoding::WEBP_LOSSLESS);
         let mut decoder = image::codecs::webp::WebPDecoder::new(Cursor::new(&file)).unwrap();
         assert_eq!(
             decoder.icc_profile().unwrap().as_deref(),
@@ -287,7 +288,7 @@ fn webp_lossless_keeps_eight_bits() {
 fn webp_lossy_is_close_and_its_container_whole() {
     for format in formats() {
         let raster = picture(format);
-        let file = same_file_twice(&raster, &Encoding::WEBP);
+        let file = same_file_twice(&raster, Encoding::WEBP);
         let size = u32::from_le_bytes(file[4..8].try_into().unwrap());
         assert_eq!((&file[..4], size as usize + 8), (&b"RIFF"[..], file.len()));
         assert_eq!(&file[12..16], b"VP8X");
@@ -320,7 +321,7 @@ fn without_metadata_there_is_none() {
 fn profiles_for_other_channels_are_left_out() {
     let raster = picture(PixelFormat::GRAY8).with_icc(Some(srgb_profile().into()));
     for encoding in [Encoding::PNG, Encoding::JPEG, Encoding::TIFF] {
-        let file = written(&raster, &encoding);
+        let file = written(&raster, encoding);
         assert!(
             !file
                 .windows(4)
@@ -375,7 +376,7 @@ fn what_cannot_be_written_is_refused() {
         };
         assert_eq!(refused(&small, &webp).code(), Code::InvalidRequest);
     }
-    assert!(written(&wide, &Encoding::PNG).len() < 70_000);
+    assert!(written(&wide, Encoding::PNG).len() < 70_000);
 }
 
 #[test]
@@ -441,7 +442,7 @@ fn a_full_disk_is_named_as_such() {
         Encoding::WEBP,
     ];
     for encoding in encodings {
-        let whole = written(&raster, &encoding).len();
+        let whole = written(&raster, encoding).len();
         for left in [0, whole / 2, whole - 1] {
             let mut out = Full { left, at: 0 };
             let error = encode(&raster, &encoding, &embedded(), &mut out).unwrap_err();

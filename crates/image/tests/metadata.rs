@@ -94,18 +94,18 @@ fn jp2(boxes: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
 
 fn zlib(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
+    encoder.write_all(bytes).expect("memory takes it");
+    encoder.finish().expect("memory takes it")
 }
 
 fn hexadecimal(name: &str, bytes: &[u8]) -> Vec<u8> {
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let lines: Vec<&str> = digits
-        .as_bytes()
-        .chunks(72)
-        .map(|line| std::str::from_utf8(line).unwrap())
-        .collect();
-    format!("\n{name}\n{:8}\n{}\n", bytes.len(), lines.join("\n")).into_bytes()
+    let mut text = format!("\n{name}\n{:8}", bytes.len());
+    for (i, byte) in bytes.iter().enumerate() {
+        text.push_str(if i % 36 == 0 { "\n" } else { "" });
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text.push('\n');
+    text.into_bytes()
 }
 
 fn keyword(keyword: &str, rest: &[&[u8]]) -> Vec<u8> {

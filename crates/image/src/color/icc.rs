@@ -75,13 +75,13 @@ fn build(model: ColorModel) -> Vec<u8> {
     let mut tags: Vec<(&[u8; 4], Vec<u8>)> = vec![
         (b"desc", text_tag(name)),
         (b"cprt", text_tag("CC0")),
-        (b"wtpt", numbers_tag(b"XYZ ", &D50)),
-        (b"chad", numbers_tag(b"sf32", &BRADFORD)),
+        (b"wtpt", numbers_tag(*b"XYZ ", &D50)),
+        (b"chad", numbers_tag(*b"sf32", &BRADFORD)),
     ];
     match model {
         ColorModel::Rgb => {
             for (name, colorant) in [b"rXYZ", b"gXYZ", b"bXYZ"].into_iter().zip(&SRGB_COLORANTS) {
-                tags.push((name, numbers_tag(b"XYZ ", colorant)));
+                tags.push((name, numbers_tag(*b"XYZ ", colorant)));
             }
             tags.extend([b"rTRC", b"gTRC", b"bTRC"].map(|name| (name, curve_tag())));
         }
@@ -142,7 +142,7 @@ fn text_tag(text: &str) -> Vec<u8> {
     tag
 }
 
-fn numbers_tag(kind: &[u8; 4], numbers: &[i32]) -> Vec<u8> {
+fn numbers_tag(kind: [u8; 4], numbers: &[i32]) -> Vec<u8> {
     let mut tag = kind.to_vec();
     tag.extend([0; 4]);
     tag.extend(numbers.iter().flat_map(|number| number.to_be_bytes()));
@@ -151,7 +151,7 @@ fn numbers_tag(kind: &[u8; 4], numbers: &[i32]) -> Vec<u8> {
 
 fn curve_tag() -> Vec<u8> {
     let fixed = SRGB_CURVE.map(|value| (value * 65536.0).round() as i32);
-    let mut tag = numbers_tag(b"para", &[3 << 16]);
+    let mut tag = numbers_tag(*b"para", &[3 << 16]);
     tag.extend(fixed.iter().flat_map(|number| number.to_be_bytes()));
     tag
 }

@@ -1,9 +1,11 @@
 //! Rows of a raster in another pixel format: depth, channels, alpha, without a second picture.
 
+use std::borrow::Cow;
+
 use fonds_core::{ColorModel, Depth, PixelFormat, Raster, Sample, with_samples};
 use rayon::prelude::*;
 
-use crate::color;
+use crate::color::{self, ProfileFit};
 
 /// Weights of red, green and blue in the luma of Rec. ITU-R BT.709.
 const LUMA: [f32; 3] = [0.2126, 0.7152, 0.0722];
@@ -21,40 +23,42 @@ pub fn convert(raster: Raster, format: PixelFormat) -> Raster {
     if raster.format() == format {
         return raster;
     }
+    converted(&raster, format)
+}
+
+/// The same from a borrowed picture, which is copied even when nothing is to be converted.
+pub(crate) fn converted(raster: &Raster, format: PixelFormat) -> Raster {
     let raster = in_common_space(raster, format);
-    let icc = match (raster.icc(), raster.format().model == format.model) {
-        (icc, true) => icc.cloned(),
-        (None, false) => None,
-        (Some(_), false) => Some(color::standard_profile(format.model)),
+    let icc = if raster.format().model == format.model {
+        raster.icc().cloned()
+    } else {
+        raster.icc().map(|_| color::standard_profile(format.model))
     };
-    let (width, height) = (raster.width(), raster.height());
     let samples = match format.depth {
         Depth::U8 => u8::wrap(all_rows(&raster, format)),
         Depth::U16 => u16::wrap(all_rows(&raster, format)),
         Depth::F32 => f32::wrap(all_rows(&raster, format)),
     };
-    let ppi = raster.ppi();
-    drop(raster);
-    Raster::from_samples(width, height, format.model, format.alpha, samples)
-        .expect("the rows were made for this size and format")
+    let (width, height) = (raster.width(), raster.height());
+    let made = Raster::from_samples(width, height, format.model, format.alpha, samples);
+    made.unwrap_or_else(|_| unreachable!("the rows were made for this size and format"))
         .with_icc(icc)
-        .with_ppi(ppi)
+        .with_ppi(raster.ppi())
 }
 
 /// The raster in sRGB (or its gray) when the colour channels are about to change; a profile that
 /// cannot be used is left out.
-pub(crate) fn in_common_space(raster: Raster, format: PixelFormat) -> Raster {
-    if raster.format().model == format.model || raster.icc().is_none() {
-        return raster;
-    }
-    let fits = raster
-        .icc()
-        .is_some_and(|icc| color::check_profile(icc, raster.format().model).is_usable());
-    if !fits {
-        return raster.with_icc(None);
-    }
-    let plain = raster.clone().with_icc(None);
-    color::to_srgb(raster).unwrap_or(plain)
+fn in_common_space(raster: &Raster, format: PixelFormat) -> Cow<'_, Raster> {
+    let model = raster.format().model;
+    let Some(icc) = raster.icc().filter(|_| model != format.model) else {
+        return Cow::Borrowed(raster);
+    };
+    let own = raster.clone();
+    let made = match color::check_profile(icc, model) {
+        ProfileFit::Fits => color::to_srgb(own).ok(),
+        _ => None,
+    };
+    Cow::Owned(made.unwrap_or_else(|| raster.clone().with_icc(None)))
 }
 
 /// Rows of one raster, each converted to another format when it is asked for.
@@ -121,10 +125,10 @@ fn convert_pixel<S: Sample, T: Sample>(
     if from.model == ColorModel::Rgb {
         color = [0, 1, 2].map(|channel| pixel[channel].to_unit());
     }
-    let alpha = match from.alpha {
-        true => finite(pixel[from.color_channels()].to_unit()).clamp(0.0, 1.0),
-        false => 1.0,
-    };
+    let mut alpha = 1.0;
+    if from.alpha {
+        alpha = finite(pixel[from.color_channels()].to_unit()).clamp(0.0, 1.0);
+    }
     if from.alpha && !to.alpha {
         color = color.map(|value| finite(value) * alpha + (1.0 - alpha));
     }

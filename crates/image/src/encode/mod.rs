@@ -29,17 +29,18 @@ mod tiff;
 mod webp;
 
 pub use convert::convert;
-use convert::{Rows, in_common_space};
+use convert::{Rows, converted};
 
 /// How hard a PNG is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum PngLevel {
-    /// Several times faster than the default, files about a tenth larger.
+    /// Deflate level 1: three times as fast as the default, files about a tenth larger.
     Fast,
-    /// Deflate level 6.
+    /// Deflate level 3: on scanned photographs and pages files are within 3 % of level 6, which
+    /// takes three times as long.
     #[default]
     Default,
-    /// Deflate level 9: much slower, files a few percent smaller.
+    /// Deflate level 9: eight times as long as the default, files 5 % smaller.
     Best,
 }
 
@@ -62,7 +63,7 @@ pub enum TiffCompression {
     None,
     /// LZW with horizontal differencing: read by everything, poor on 16-bit photographs.
     Lzw,
-    /// Deflate (level 6) with horizontal differencing.
+    /// Deflate (level 3, as for PNG) with horizontal differencing.
     #[default]
     Deflate,
     /// Run lengths: for pages of black and white.
@@ -83,9 +84,9 @@ pub enum Encoding {
         quality: u8,
         /// Colour resolution; without meaning for gray.
         subsampling: Subsampling,
-        /// Coarse first: smaller files (Huffman codes are fitted to the picture), three times
-        /// the encoding time, and 3 to 6 bytes of memory for each pixel. A baseline file is
-        /// written in one pass with the standard codes.
+        /// Coarse first: Huffman codes are fitted to the picture, encoding takes about half as
+        /// long again and up to 9 bytes of memory for each pixel. A baseline file is written in
+        /// one pass with the standard codes and holds a few rows.
         progressive: bool,
     },
     /// TIFF, 8 or 16 bits, lossless; `BigTIFF` where 4 GB could be passed.
@@ -203,7 +204,7 @@ impl Encoding {
         }
     }
 
-    fn name(&self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Png { .. } => "PNG",
             Self::Jpeg { .. } => "JPEG",
@@ -212,7 +213,7 @@ impl Encoding {
         }
     }
 
-    fn check_size(&self, raster: &Raster) -> Result<()> {
+    fn check_size(self, raster: &Raster) -> Result<()> {
         let (width, height) = (raster.width(), raster.height());
         let most = self.max_side();
         if width <= most && height <= most {

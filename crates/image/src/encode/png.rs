@@ -5,7 +5,10 @@ use std::io::Write;
 
 use fonds_core::{ColorModel, Depth, PixelFormat, Raster, Result};
 use png::text_metadata::{ITXtChunk, TEXtChunk};
-use png::{BitDepth, ColorType, Compression, Encoder, EncodingError, Info, PixelDimensions, Unit};
+use png::{
+    BitDepth, ColorType, DeflateCompression, Encoder, EncodingError, Filter, Info, PixelDimensions,
+    Unit,
+};
 
 use super::{Embedded, Encoding, PngLevel, Rows, profile, refused, resolution, write_failed};
 
@@ -24,11 +27,13 @@ pub(super) fn write(
 ) -> Result<()> {
     let format = Encoding::PNG.fit(raster.format());
     let mut encoder = Encoder::with_info(out, info(raster, format, embedded)).map_err(failed)?;
-    encoder.set_compression(match level {
-        PngLevel::Fast => Compression::Fast,
-        PngLevel::Default => Compression::Balanced,
-        PngLevel::Best => Compression::High,
-    });
+    let (filter, deflate) = match level {
+        PngLevel::Fast => (Filter::Paeth, 1),
+        PngLevel::Default => (Filter::Adaptive, 3),
+        PngLevel::Best => (Filter::Adaptive, 9),
+    };
+    encoder.set_filter(filter);
+    encoder.set_deflate_compression(DeflateCompression::Level(deflate));
     let mut writer = encoder.write_header().map_err(failed)?;
     {
         let mut pixels = writer.stream_writer_with_size(BAND).map_err(failed)?;
@@ -85,10 +90,8 @@ fn add_texts(info: &mut Info, embedded: &Embedded) {
 
 fn write_rows(raster: &Raster, format: PixelFormat, out: &mut impl Write) -> std::io::Result<()> {
     let rows = Rows::new(raster, format);
-    if format.depth == Depth::U8 {
-        if let Some(samples) = raster.as_slice::<u8>() {
-            return out.write_all(samples);
-        }
+    if let Some(samples) = raster.as_slice::<u8>() {
+        return out.write_all(samples);
     }
     let mut row = vec![0_u16; rows.row_len()];
     let mut bytes = vec![0_u8; rows.row_len() * 2];

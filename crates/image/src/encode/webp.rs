@@ -6,9 +6,7 @@ use std::io::Write;
 use fonds_core::{Code, Error, PixelFormat, Raster, Result};
 use webp::{Encoder, PixelLayout, WebPConfig};
 
-use super::{
-    Embedded, Encoding, convert, exif, in_common_space, profile, resolution, write_failed,
-};
+use super::{Embedded, Encoding, converted, exif, profile, resolution, write_failed};
 
 /// Flags of the `VP8X` chunk.
 const HAS_ICC: u8 = 1 << 5;
@@ -25,9 +23,10 @@ pub(super) fn write(
     out: &mut impl Write,
 ) -> Result<()> {
     let format = Encoding::WEBP.fit(raster.format());
-    let raster = match raster.format() == format {
-        true => Cow::Borrowed(raster),
-        false => Cow::Owned(convert(in_common_space(raster.clone(), format), format)),
+    let raster = if raster.format() == format {
+        Cow::Borrowed(raster)
+    } else {
+        Cow::Owned(converted(raster, format))
     };
     let file = encode_pixels(&raster, format, quality)?;
     let chunks = Chunks::of(&file)?;
@@ -46,9 +45,10 @@ fn encode_pixels(
     let samples = raster
         .as_slice::<u8>()
         .expect("WebP is written from 8 bits");
-    let layout = match format.alpha {
-        true => PixelLayout::Rgba,
-        false => PixelLayout::Rgb,
+    let layout = if format.alpha {
+        PixelLayout::Rgba
+    } else {
+        PixelLayout::Rgb
     };
     let encoder = Encoder::new(samples, layout, raster.width(), raster.height());
     let mut config = WebPConfig::new().map_err(|()| {
@@ -94,10 +94,10 @@ impl<'a> Chunks<'a> {
             }
             rest = tail.get(size + size % 2..).unwrap_or_default();
         }
-        match chunks.pixels.is_empty() {
-            true => Err(broken()),
-            false => Ok(chunks),
+        if chunks.pixels.is_empty() {
+            return Err(broken());
         }
+        Ok(chunks)
     }
 }
 

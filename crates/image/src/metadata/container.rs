@@ -141,7 +141,7 @@ impl<'a> Blocks<'a> {
         while let Some((name, data, tail)) = png_chunk(rest) {
             match &name {
                 b"eXIf" => self.add_exif(data),
-                b"tEXt" | b"zTXt" | b"iTXt" => self.png_text(&name, data),
+                b"tEXt" | b"zTXt" | b"iTXt" => self.png_text(name, data),
                 b"IEND" => break,
                 _ => {}
             }
@@ -149,7 +149,7 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    fn png_text(&mut self, name: &[u8; 4], data: &'a [u8]) {
+    fn png_text(&mut self, name: [u8; 4], data: &'a [u8]) {
         let keyword = data.split(|byte| *byte == 0).next().unwrap_or_default();
         let keyword = text::decode_latin(keyword);
         let profile = keyword.strip_prefix("Raw profile type ");
@@ -268,7 +268,7 @@ impl<'a> Blocks<'a> {
         };
         match uuid {
             b"\xBE\x7A\xCF\xCB\x97\xA9\x42\xE8\x9C\x71\x99\x94\x91\xE3\xAF\xAC" => {
-                self.add_xmp(data)
+                self.add_xmp(data);
             }
             b"JpgTiffExif->JP2"
             | b"\x05\x37\xCD\xAB\x9D\x0C\x44\x31\xA7\x2A\xFA\x56\x1F\x2A\x11\x3E" => {
@@ -332,12 +332,12 @@ fn png_chunk(bytes: &[u8]) -> Option<([u8; 4], &[u8], &[u8])> {
 }
 
 /// The text of a text chunk, unpacked.
-fn png_text<'a>(name: &[u8; 4], data: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+fn png_text(name: [u8; 4], data: &[u8]) -> Option<Cow<'_, [u8]>> {
     let (_keyword, rest) = split_at_nul(data)?;
-    if name == b"tEXt" {
+    if name == *b"tEXt" {
         return Some(rest.into());
     }
-    if name == b"zTXt" {
+    if name == *b"zTXt" {
         return Some(inflate(rest.get(1..)?)?.into());
     }
     let (packed, rest) = (*rest.first()?, rest.get(2..)?);

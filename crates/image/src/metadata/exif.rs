@@ -212,11 +212,11 @@ impl<'a> Tiff<'a> {
         let (count, value) = bytes[4..].split_at(inline);
         let count = number(count, self.big_endian);
         let length = count.checked_mul(size).ok_or(Outside)?;
-        let data = match length <= inline as u64 {
-            true => &value[..length as usize],
-            false => self
-                .slice(number(value, self.big_endian), length)
-                .ok_or(Outside)?,
+        let data = if length <= inline as u64 {
+            &value[..length as usize]
+        } else {
+            self.slice(number(value, self.big_endian), length)
+                .ok_or(Outside)?
         };
         Ok(Some(Entry { tag, kind, data }))
     }
@@ -301,9 +301,10 @@ impl<'a> Directory<'a> {
 
 fn number(bytes: &[u8], big_endian: bool) -> u64 {
     let add = |sum: u64, byte: &u8| (sum << 8) | u64::from(*byte);
-    match big_endian {
-        true => bytes.iter().fold(0, add),
-        false => bytes.iter().rev().fold(0, add),
+    if big_endian {
+        bytes.iter().fold(0, add)
+    } else {
+        bytes.iter().rev().fold(0, add)
     }
 }
 

@@ -24,17 +24,23 @@ pub(super) fn read(bytes: &[u8]) -> Option<(Metadata, bool)> {
 
 /// The IIM record inside Photoshop image resources (`8BIM`, resource 0x0404).
 pub(super) fn in_photoshop(mut bytes: &[u8]) -> Option<&[u8]> {
-    while let Some((resource, rest)) = resource(bytes) {
-        if resource.0 == 0x0404 {
-            return Some(resource.1);
+    while let Some(resource) = resource(bytes) {
+        if resource.number == 0x0404 {
+            return Some(resource.data);
         }
-        bytes = rest;
+        bytes = resource.rest;
     }
     None
 }
 
-/// The first resource as number and data, and what follows it.
-fn resource(bytes: &[u8]) -> Option<((u16, &[u8]), &[u8])> {
+/// A Photoshop resource, and what follows it.
+struct Resource<'a> {
+    number: u16,
+    data: &'a [u8],
+    rest: &'a [u8],
+}
+
+fn resource(bytes: &[u8]) -> Option<Resource<'_>> {
     let head = bytes.get(..7)?;
     if !matches!(&head[..4], b"8BIM" | b"AgHg" | b"DCSR" | b"PHUT" | b"MeSa") {
         return None;
@@ -45,9 +51,11 @@ fn resource(bytes: &[u8]) -> Option<((u16, &[u8]), &[u8])> {
     let size = bytes.get(after_name..after_name + 4)?;
     let size = u32::from_be_bytes([size[0], size[1], size[2], size[3]]) as usize;
     let data = bytes.get(after_name + 4..)?;
-    let own = data.get(..size)?;
-    let rest = data.get(size.next_multiple_of(2)..).unwrap_or_default();
-    Some(((number, own), rest))
+    Some(Resource {
+        number,
+        data: data.get(..size)?,
+        rest: data.get(size.next_multiple_of(2)..).unwrap_or_default(),
+    })
 }
 
 struct DataSet<'a> {
@@ -73,18 +81,14 @@ fn data_sets(bytes: &[u8]) -> (Vec<DataSet<'_>>, bool) {
 fn data_set(bytes: &[u8]) -> Option<(DataSet<'_>, &[u8])> {
     let head = bytes.get(..5)?;
     let size = u16::from_be_bytes([head[3], head[4]]);
-    let (start, size) = match size & 0x8000 {
-        0 => (5, usize::from(size)),
+    let (start, size) = if size & 0x8000 == 0 {
+        (5, usize::from(size))
+    } else {
         // An extended data set: the low bits are the number of bytes of the size.
-        _ => {
-            let digits = usize::from(size & 0x7FFF);
-            let size = bytes.get(5..5 + digits).filter(|_| digits <= 4)?;
-            (
-                5 + digits,
-                size.iter()
-                    .fold(0, |sum, byte| (sum << 8) | usize::from(*byte)),
-            )
-        }
+        let digits = usize::from(size & 0x7FFF);
+        let size = bytes.get(5..5 + digits).filter(|_| digits <= 4)?;
+        let add = |sum: usize, byte: &u8| (sum << 8) | usize::from(*byte);
+        (5 + digits, size.iter().fold(0, add))
     };
     let value = bytes.get(start..start.checked_add(size)?)?;
     let set = DataSet {
@@ -138,9 +142,10 @@ impl Record<'_> {
     /// Without an announcement the character set is unknown: UTF-8 where it can be, as many
     /// programs forget to announce it, else Latin letters.
     fn decode(&self, bytes: &[u8]) -> String {
-        match self.announced {
-            true => String::from_utf8_lossy(bytes).into_owned(),
-            false => text::decode(bytes),
+        if self.announced {
+            String::from_utf8_lossy(bytes).into_owned()
+        } else {
+            text::decode(bytes)
         }
     }
 

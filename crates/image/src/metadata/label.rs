@@ -245,7 +245,8 @@ fn document_id(digest: Digest) -> String {
     bytes.copy_from_slice(&digest.as_bytes()[..16]);
     bytes[6] = 0x80 | (bytes[6] & 0x0F);
     bytes[8] = 0x80 | (bytes[8] & 0x3F);
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let number = u128::from_be_bytes(bytes);
+    let hex = format!("{number:032x}");
     let (a, b, c) = (&hex[..8], &hex[8..12], &hex[12..16]);
     format!("uuid:{a}-{b}-{c}-{}-{}", &hex[16..20], &hex[20..])
 }
@@ -274,15 +275,14 @@ impl Writer {
     }
 
     fn list<'a>(&mut self, name: &str, kind: &str, items: impl Iterator<Item = &'a str>) {
-        let items: String = items
+        let items: Vec<String> = items
             .take(MAX_ITEMS)
             .filter_map(|item| self.escaped(Some(item)))
-            .map(|item| format!("<rdf:li>{item}</rdf:li>"))
             .collect();
         if !items.is_empty() {
-            self.raw(&format!(
-                "  <{name}><rdf:{kind}>{items}</rdf:{kind}></{name}>\n"
-            ));
+            let items = items.join("</rdf:li><rdf:li>");
+            let list = format!("<rdf:{kind}><rdf:li>{items}</rdf:li></rdf:{kind}>");
+            self.raw(&format!("  <{name}>{list}</{name}>\n"));
         }
     }
 

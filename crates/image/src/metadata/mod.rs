@@ -105,7 +105,7 @@ fn from_texts(texts: &[(String, String)]) -> Metadata {
         let own = texts
             .iter()
             .filter(|(known, _)| known.eq_ignore_ascii_case(keyword));
-        own.filter_map(|(_, text)| text::clean(text)).next()
+        own.into_iter().find_map(|(_, text)| text::clean(text))
     };
     Metadata {
         title: text("Title"),

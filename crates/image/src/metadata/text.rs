@@ -48,9 +48,12 @@ pub(super) fn decode_latin(bytes: &[u8]) -> String {
 
 /// UTF-16 in the given byte order, up to the first NUL.
 pub(super) fn decode_utf16(bytes: &[u8], big_endian: bool) -> String {
-    let unit = |pair: &[u8]| match big_endian {
-        true => u16::from_be_bytes([pair[0], pair[1]]),
-        false => u16::from_le_bytes([pair[0], pair[1]]),
+    let unit = |pair: &[u8]| {
+        if big_endian {
+            u16::from_be_bytes([pair[0], pair[1]])
+        } else {
+            u16::from_le_bytes([pair[0], pair[1]])
+        }
     };
     let units: Vec<u16> = bytes
         .chunks_exact(2)
@@ -76,9 +79,10 @@ pub(super) fn device(make: Option<String>, model: Option<String>) -> Option<Stri
         return make.or(model);
     };
     let first = |text: &str| text.split_whitespace().next().map(str::to_lowercase);
-    match first(make) == first(model) {
-        true => Some(model.clone()),
-        false => Some(format!("{make} {model}")),
+    if first(make) == first(model) {
+        Some(model.clone())
+    } else {
+        Some(format!("{make} {model}"))
     }
 }
 
@@ -116,9 +120,10 @@ pub(super) fn date(text: &str, offset: Option<&str>) -> Option<String> {
 /// Year, month, day with `:`, `-`, `/` or nothing between them; month and day may be missing.
 fn day_of(text: &str) -> Option<(String, bool)> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    let parts: Vec<&str> = match digits && text.len() == 8 {
-        true => vec![&text[..4], &text[4..6], &text[6..]],
-        false => text.split([':', '-', '/', '.']).collect(),
+    let parts: Vec<&str> = if digits && text.len() == 8 {
+        vec![&text[..4], &text[4..6], &text[6..]]
+    } else {
+        text.split([':', '-', '/', '.']).collect()
     };
     let number = |i: usize| parts.get(i).map_or(Some(0), |part| digits_of(part));
     let (year, month, day) = (number(0)?, number(1)?, number(2)?);
@@ -140,7 +145,9 @@ fn day_of(text: &str) -> Option<(String, bool)> {
 
 fn days_in(year: u32, month: u32) -> u32 {
     match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
+            29
+        }
         2 => 28,
         4 | 6 | 9 | 11 => 30,
         _ => 31,
@@ -150,9 +157,10 @@ fn days_in(year: u32, month: u32) -> u32 {
 /// `14:20:11`, `14:20`, `142011`, with a fraction that is dropped.
 fn clock_of(text: &str) -> Option<String> {
     let text = text.trim().split(['.', ',']).next().unwrap_or_default();
-    let parts: Vec<&str> = match text.len() == 6 && !text.contains(':') {
-        true => vec![&text[..2], &text[2..4], &text[4..]],
-        false => text.split(':').collect(),
+    let parts: Vec<&str> = if text.len() == 6 && !text.contains(':') {
+        vec![&text[..2], &text[2..4], &text[4..]]
+    } else {
+        text.split(':').collect()
     };
     if !(2..=3).contains(&parts.len()) {
         return None;
