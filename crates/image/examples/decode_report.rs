@@ -5,6 +5,8 @@
 //! With a second folder, pixels are written there as PAM files of 8 bit named by the line's
 //! digest, for a comparison with another decoder (`tools/torture_compare.py`).
 
+#![expect(clippy::print_stdout, reason = "an example talks to the terminal")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -15,12 +17,16 @@ use fonds_image::sniff::identify;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let folder = arguments.next().ok_or("usage: decode_report FOLDER [PIXELS_FOLDER]")?;
+    let folder = arguments
+        .next()
+        .ok_or("usage: decode_report FOLDER [PIXELS_FOLDER]")?;
     let pixels = arguments.next();
     let mut files = Vec::new();
     collect(&folder, &mut files)?;
     files.sort();
-    println!("file\tformat\tpuid\tpage\tpages\twidth\theight\tkind\tppi\torientation\tcolor_space\tcompression\ticc\tflags\tnotes\tstatus\tdigest\tms");
+    println!(
+        "file\tformat\tpuid\tpage\tpages\twidth\theight\tkind\tppi\torientation\tcolor_space\tcompression\ticc\tflags\tnotes\tstatus\tdigest\tms"
+    );
     for file in files {
         let name = file.strip_prefix(&folder)?.to_string_lossy().into_owned();
         let bytes = fs::read(&file)?;
@@ -45,7 +51,9 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
 
 fn report(bytes: &[u8], pixels: Option<&Path>) -> std::io::Result<Vec<String>> {
     let identity = identify(bytes);
-    let name = identity.format.map_or(identity.name, |format| format.name());
+    let name = identity
+        .format
+        .map_or(identity.name, |format| format.name());
     let what = format!("{name}\t{}", identity.puid);
     let failed = |page: u32, pages: u32, error: &fonds_core::Error| {
         format!(
@@ -72,14 +80,20 @@ fn report(bytes: &[u8], pixels: Option<&Path>) -> std::io::Result<Vec<String>> {
         };
         let ms = start.elapsed().as_millis();
         let facts = &decoded.facts;
-        assert_eq!(probed.as_ref().ok(), Some(facts), "probing and decoding agree");
+        assert_eq!(
+            probed.as_ref().ok(),
+            Some(facts),
+            "probing and decoding agree"
+        );
         let picture = as_pam(&decoded.raster);
         let digest = Digest::of(&picture).prefix(32);
         if let Some(folder) = pixels {
             fs::write(folder.join(format!("{digest}.pam")), picture)?;
         }
         let flags: Vec<&str> = decoded.flags.iter().map(|flag| flag.as_str()).collect();
-        let ppi = facts.ppi.map_or(String::new(), |ppi| format!("{}×{}", ppi.x, ppi.y));
+        let ppi = facts
+            .ppi
+            .map_or(String::new(), |ppi| format!("{}×{}", ppi.x, ppi.y));
         lines.push(format!(
             "{what}\t{}\t{pages}\t{}\t{}\t{}\t{ppi}\t{}\t{}\t{}\t{}\t{}\t{}\tok\t{digest}\t{ms}",
             page + 1,

@@ -3,6 +3,8 @@
 //! `cargo run -p fonds-image --example inspect_file -- scan.tif`; without a file, a small picture
 //! is made and inspected.
 
+#![expect(clippy::print_stdout, reason = "an example talks to the terminal")]
+
 use fonds_core::Limits;
 use fonds_image::decode::Document;
 use fonds_image::sniff::{extension_matches, identify};
@@ -15,8 +17,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let name = path.unwrap_or_else(|| "example.ppm".into());
     let identity = identify(&bytes);
-    println!("{name}: {} {} ({})", identity.name, identity.version, identity.mime);
-    println!("  PRONOM id: {}", if identity.puid.is_empty() { "none" } else { identity.puid });
+    println!(
+        "{name}: {} {} ({})",
+        identity.name, identity.version, identity.mime
+    );
+    println!(
+        "  PRONOM id: {}",
+        if identity.puid.is_empty() {
+            "none"
+        } else {
+            identity.puid
+        }
+    );
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     if !extension_matches(&identity, extension) {
         println!("  the name promises something else: .{extension}");
@@ -26,7 +38,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let facts = document.probe(page)?;
         println!("  page {}: {facts:#?}", page + 1);
         let decoded = document.decode(page)?;
-        println!("  decoded as {} of {} × {}", decoded.raster.format(), facts.width, facts.height);
+        println!(
+            "  decoded as {} of {} × {}",
+            decoded.raster.format(),
+            facts.width,
+            facts.height
+        );
         for flag in &decoded.flags {
             println!("  flag: {flag}");
         }

@@ -78,7 +78,9 @@ impl Format {
             Self::Tiff => &["tif", "tiff", "tf8", "btf", "gtiff"],
             Self::Png => &["png", "apng"],
             Self::WebP => &["webp"],
-            Self::Jpeg2000 => &["jp2", "j2k", "j2c", "jpc", "jpx", "jpf", "jpm", "jph", "jhc"],
+            Self::Jpeg2000 => &[
+                "jp2", "j2k", "j2c", "jpc", "jpx", "jpf", "jpm", "jph", "jhc",
+            ],
             Self::Gif => &["gif"],
             Self::Bmp => &["bmp", "dib"],
             Self::Pnm => &["pnm", "pbm", "pgm", "ppm", "pam"],
@@ -127,14 +129,31 @@ pub fn identify(bytes: &[u8]) -> Identity {
     if bytes.starts_with(png::SIGNATURE) {
         return versions::png(bytes);
     }
-    if matches!(bytes, [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..]) {
+    if matches!(
+        bytes,
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..]
+    ) {
         return versions::tiff(bytes);
     }
     if is_jpeg2000(bytes) {
         return versions::jpeg2000(bytes);
     }
     match bytes {
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => versions::webp(bytes),
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ] => versions::webp(bytes),
         [b'G', b'I', b'F', b'8', digit @ (b'7' | b'9'), b'a', ..] => versions::gif(*digit),
         [b'B', b'M', ..] if is_bmp(bytes) => versions::bmp(bytes),
         [b'P', kind @ b'1'..=b'7', space, ..] if is_pnm_space(*space) => versions::pnm(*kind),
@@ -220,9 +239,16 @@ mod tests {
 
     #[test]
     fn extensions_are_lower_case_and_unique() {
-        let all: Vec<&str> = Format::ALL.iter().flat_map(|format| format.extensions()).copied().collect();
+        let all: Vec<&str> = Format::ALL
+            .iter()
+            .flat_map(|format| format.extensions())
+            .copied()
+            .collect();
         let unique: std::collections::BTreeSet<&str> = all.iter().copied().collect();
         assert_eq!(unique.len(), all.len());
-        assert!(all.iter().all(|extension| extension.to_ascii_lowercase() == *extension));
+        assert!(
+            all.iter()
+                .all(|extension| extension.to_ascii_lowercase() == *extension)
+        );
     }
 }

@@ -45,9 +45,10 @@ impl<'a> Gif<'a> {
 impl Container for Gif<'_> {
     fn header(&self, _: u32) -> Result<Header> {
         let (width, height) = self.decoder()?.dimensions();
-        let output = match self.blocks.transparent {
-            true => PixelFormat::RGBA8,
-            false => PixelFormat::RGB8,
+        let output = if self.blocks.transparent {
+            PixelFormat::RGBA8
+        } else {
+            PixelFormat::RGB8
         };
         let mut header = Header::new(width, height, output);
         header.bits_per_sample = self.blocks.bits;
@@ -67,7 +68,11 @@ impl Container for Gif<'_> {
         if !header.output.alpha {
             pixels.alpha = false;
             if let Samples::U8(samples) = &mut pixels.samples {
-                *samples = samples.chunks_exact(4).flat_map(|pixel| &pixel[..3]).copied().collect();
+                *samples = samples
+                    .chunks_exact(4)
+                    .flat_map(|pixel| &pixel[..3])
+                    .copied()
+                    .collect();
             }
         }
         Ok(pixels)
@@ -95,7 +100,9 @@ fn walk(bytes: &[u8]) -> Option<Blocks> {
                 }
             }
             0x2c => {
-                let Some(frame) = bytes.get(at + 1..at + 10) else { break };
+                let Some(frame) = bytes.get(at + 1..at + 10) else {
+                    break;
+                };
                 if blocks.frames == 0 {
                     let covers = frame[..4] == [0; 4] && frame[4..8] == *canvas;
                     blocks.transparent |= !covers;

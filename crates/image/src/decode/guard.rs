@@ -13,7 +13,10 @@ pub(super) fn catch<T>(decoder: &str, work: impl FnOnce() -> Result<T>) -> Resul
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("no message");
-        let error = Error::new(Code::Panic, format!("the {decoder} decoder panicked: {message}"));
+        let error = Error::new(
+            Code::Panic,
+            format!("the {decoder} decoder panicked: {message}"),
+        );
         Err(error.hint("the file is probably damaged; please report it with the file"))
     })
 }

@@ -55,7 +55,12 @@ impl<'a> Jpeg2000<'a> {
         } else {
             boxes.read(bytes)
         };
-        let cut = || Error::new(Code::Truncated, "the JPEG 2000 file ends before its codestream");
+        let cut = || {
+            Error::new(
+                Code::Truncated,
+                "the JPEG 2000 file ends before its codestream",
+            )
+        };
         let size = Size::read(stream.ok_or_else(cut)?)?;
         let limits = *limits;
         Ok(Self {
@@ -106,16 +111,25 @@ impl Container for Jpeg2000<'_> {
             return Err(Error::new(Code::UnsupportedVariant, message)
                 .hint("convert it to TIFF first, for example with `opj_decompress`"));
         }
-        let model = if colors == 1 { ColorModel::Gray } else { ColorModel::Rgb };
-        let depth = if self.size.bits <= 8 { Depth::U8 } else { Depth::U16 };
+        let model = if colors == 1 {
+            ColorModel::Gray
+        } else {
+            ColorModel::Rgb
+        };
+        let depth = if self.size.bits <= 8 {
+            Depth::U8
+        } else {
+            Depth::U16
+        };
         let format = PixelFormat::new(depth, model, alpha);
         let mut header = Header::new(self.size.width, self.size.height, format);
         header.bits_per_sample = self.size.bits as u16;
         header.samples_per_pixel = self.size.components as u16;
         header.color_space = self.color_space();
-        header.compression_scheme = match self.size.lossless {
-            true => "JPEG 2000 Lossless".into(),
-            false => "JPEG 2000 Lossy".into(),
+        header.compression_scheme = if self.size.lossless {
+            "JPEG 2000 Lossless".into()
+        } else {
+            "JPEG 2000 Lossy".into()
         };
         header.icc.clone_from(&self.boxes.icc);
         header.resolution = self.boxes.resolution.map(|ppi| (ppi, PpiSource::Header));
@@ -128,14 +142,16 @@ impl Container for Jpeg2000<'_> {
     fn pixels(&self, _: u32, header: &Header) -> Result<Pixels> {
         // OpenJPEG keeps each sample in four bytes.
         let (width, height) = (header.width.into(), header.height.into());
-        self.limits.check(width, height, 4 * self.size.components as u64)?;
+        self.limits
+            .check(width, height, 4 * self.size.components as u64)?;
         let image = self.decoded()?;
         let samples = match header.output.depth {
             Depth::U8 => u8::wrap(interleaved(&image, header)?),
             _ => u16::wrap(interleaved(&image, header)?),
         };
         let mut pixels = Pixels::of(samples, header);
-        let ycc = self.boxes.space == Some(YCC) || (self.size.subsampled && self.boxes.space.is_none());
+        let ycc =
+            self.boxes.space == Some(YCC) || (self.size.subsampled && self.boxes.space.is_none());
         if ycc && header.output.color_channels() == 3 {
             let channels = header.output.channels();
             match &mut pixels.samples {
@@ -199,7 +215,10 @@ impl Size {
         let number = |index: usize| be32(stream, 8 + 4 * index);
         let components = usize::from(be16(stream, 40)?);
         let parts = stream.get(42..42 + 3 * components)?;
-        let bits = parts.chunks_exact(3).map(|part| u32::from(part[0] & 0x7f) + 1).max();
+        let bits = parts
+            .chunks_exact(3)
+            .map(|part| u32::from(part[0] & 0x7f) + 1)
+            .max();
         let subsampled = parts.chunks_exact(3).any(|part| part[1..] != [1, 1]);
         let (right, bottom, left, top) = (number(0)?, number(1)?, number(2)?, number(3)?);
         let divide = |end: u32, start: u32, step: u8| {
@@ -219,7 +238,10 @@ impl Size {
 
     fn check(self) -> Result<Self> {
         if self.width == 0 || self.height == 0 || self.components == 0 {
-            return Err(Error::new(Code::Corrupt, "the JPEG 2000 picture has no size"));
+            return Err(Error::new(
+                Code::Corrupt,
+                "the JPEG 2000 picture has no size",
+            ));
         }
         if self.bits > 31 {
             let message = format!("JPEG 2000 of {} bits is not decoded", self.bits);
@@ -278,7 +300,10 @@ fn interleaved<T: Sample>(image: &Image, header: &Header) -> Result<Vec<T>> {
     let components = image.components();
     let (width, height) = (header.width as usize, header.height as usize);
     if components.len() < channels {
-        return Err(Error::new(Code::Corrupt, "the JPEG 2000 components are not all there"));
+        return Err(Error::new(
+            Code::Corrupt,
+            "the JPEG 2000 components are not all there",
+        ));
     }
     let mut samples = zeroed(header.output_len())?;
     for (channel, component) in components.iter().take(channels).enumerate() {
@@ -298,17 +323,25 @@ fn place<T: Sample>(
     let (own_width, own_height) = (component.width() as usize, component.height() as usize);
     let bits = component.precision();
     if own_width == 0 || own_height == 0 || !(1..=31).contains(&bits) {
-        return Err(Error::new(Code::Corrupt, "a JPEG 2000 component has no samples"));
+        return Err(Error::new(
+            Code::Corrupt,
+            "a JPEG 2000 component has no samples",
+        ));
     }
     let data = component.data();
-    let shift = if component.is_signed() { 1_i64 << (bits - 1) } else { 0 };
+    let shift = if component.is_signed() {
+        1_i64 << (bits - 1)
+    } else {
+        0
+    };
     let most = (1_u64 << bits) - 1;
     let same = most as f64 == f64::from(T::WHITE);
     let scale = |value: i32| {
         let value = (i64::from(value) + shift).clamp(0, most as i64);
-        match same {
-            true => T::from_f32(value as f32),
-            false => T::from_unit((value as f64 / most as f64) as f32),
+        if same {
+            T::from_f32(value as f32)
+        } else {
+            T::from_unit((value as f64 / most as f64) as f32)
         }
     };
     for (y, row) in samples.chunks_exact_mut(width * channels).enumerate() {
@@ -316,7 +349,9 @@ fn place<T: Sample>(
         let own_row = &data[own_y * own_width..][..own_width];
         let pixels = row.chunks_exact_mut(channels).enumerate();
         if own_width == width {
-            pixels.zip(own_row).for_each(|((_, pixel), value)| pixel[channel] = scale(*value));
+            pixels
+                .zip(own_row)
+                .for_each(|((_, pixel), value)| pixel[channel] = scale(*value));
         } else {
             pixels.for_each(|(x, pixel)| pixel[channel] = scale(own_row[x * own_width / width]));
         }
@@ -325,7 +360,7 @@ fn place<T: Sample>(
 }
 
 fn from_ycc<T: Sample>(samples: &mut [T], channels: usize) {
-    let middle = (T::WHITE + 1.0) / 2.0;
+    let middle = T::WHITE / 2.0 + 0.5;
     for pixel in samples.chunks_exact_mut(channels) {
         let [y, cb, cr] = [0, 1, 2].map(|place: usize| pixel[place].to_f32());
         let (cb, cr) = (cb - middle, cr - middle);

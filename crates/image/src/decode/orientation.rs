@@ -18,9 +18,10 @@ pub(super) fn upright(raster: Raster, orientation: u8) -> Result<Raster> {
     let samples = with_samples!(samples, samples => {
         turn(samples, width as usize, format.channels(), orientation)?
     });
-    let (width, height) = match swaps_axes(orientation) {
-        true => (height, width),
-        false => (width, height),
+    let (width, height) = if swaps_axes(orientation) {
+        (height, width)
+    } else {
+        (width, height)
     };
     let model: ColorModel = format.model;
     Raster::from_samples(width, height, model, format.alpha, samples)
@@ -84,7 +85,10 @@ fn transpose<T: Sample>(
                 let to_x = if from_below { height - 1 - y } else { y };
                 for x in block_x..(block_x + BLOCK).min(width) {
                     let to_y = if from_right { width - 1 - x } else { x };
-                    let (from, to) = ((y * width + x) * channels, (to_y * height + to_x) * channels);
+                    let (from, to) = (
+                        (y * width + x) * channels,
+                        (to_y * height + to_x) * channels,
+                    );
                     turned[to..to + channels].copy_from_slice(&samples[from..from + channels]);
                 }
             }

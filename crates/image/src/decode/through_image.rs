@@ -31,7 +31,10 @@ pub(super) fn output(decoder: &impl ImageDecoder) -> Result<PixelFormat> {
 pub(super) fn pixels(decoder: impl ImageDecoder, header: &Header) -> Result<Pixels> {
     let bytes = header.output_len() * header.output.depth.bytes();
     if decoder.total_bytes() != bytes as u64 {
-        return Err(Error::new(Code::Corrupt, "the picture has another size than its header"));
+        return Err(Error::new(
+            Code::Corrupt,
+            "the picture has another size than its header",
+        ));
     }
     let samples = match header.output.depth {
         Depth::U8 => {

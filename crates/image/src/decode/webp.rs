@@ -39,7 +39,11 @@ impl<'a> WebP<'a> {
 
     fn scheme(&self) -> &'static str {
         // Chunks are searched in the head only: the picture follows the profile, which is small.
-        match self.bytes.windows(4).find(|name| matches!(*name, b"VP8 " | b"VP8L")) {
+        match self
+            .bytes
+            .windows(4)
+            .find(|name| matches!(*name, b"VP8 " | b"VP8L"))
+        {
             Some(b"VP8L") => "WebP lossless",
             _ => "WebP",
         }

@@ -111,7 +111,9 @@ const JSON: &str = "JSON";
 /// Names a file that is none of the decoded formats.
 pub(super) fn identify(bytes: &[u8]) -> Identity {
     let here = |mark: &(usize, &[u8])| {
-        bytes.get(mark.0..).is_some_and(|rest| rest.starts_with(mark.1))
+        bytes
+            .get(mark.0..)
+            .is_some_and(|rest| rest.starts_with(mark.1))
     };
     let known = KNOWN.iter().find(|known| known.marks.iter().all(here));
     if let Some(known) = known {
@@ -127,20 +129,29 @@ pub(super) fn identify(bytes: &[u8]) -> Identity {
     if let Some(identity) = text(bytes) {
         return identity;
     }
-    let name = if bytes.is_empty() { "empty file" } else { "unknown data" };
+    let name = if bytes.is_empty() {
+        "empty file"
+    } else {
+        "unknown data"
+    };
     Identity::new(None, "application/octet-stream", name)
 }
 
 /// The extensions that a name given by [`identify`] goes with.
 pub(super) fn extensions(name: &str) -> Option<&'static [&'static str]> {
     match name {
-        XML => Some(&["xml", "xmp", "xsd", "rdf", "mets", "tei", "ead", "kml", "gpx", "opf", "plist"]),
+        XML => Some(&[
+            "xml", "xmp", "xsd", "rdf", "mets", "tei", "ead", "kml", "gpx", "opf", "plist",
+        ]),
         HTML => Some(&["html", "htm", "xhtml"]),
         SVG => Some(&["svg"]),
         JSON => Some(&["json", "geojson", "jsonl", "ndjson", "jsonld"]),
         "Truevision TGA" => Some(&["tga", "icb", "vda", "vst"]),
         // Anything may be text, but a picture's name promises something else.
-        _ => KNOWN.iter().find(|known| known.name == name).map(|known| known.extensions),
+        _ => KNOWN
+            .iter()
+            .find(|known| known.name == name)
+            .map(|known| known.extensions),
     }
 }
 

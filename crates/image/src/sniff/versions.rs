@@ -217,6 +217,9 @@ mod tests {
         let bytes = b"II\x2a\0\x08\0\0\0\x01\0\x12\xc6\x01\0\x04\0\0\0\x01\x04\0\0\0\0\0\0";
         let identity = tiff(bytes);
         assert_eq!(identity.format, None);
-        assert_eq!((identity.puid, identity.version.as_str()), ("fmt/730", "1.4"));
+        assert_eq!(
+            (identity.puid, identity.version.as_str()),
+            ("fmt/730", "1.4")
+        );
     }
 }

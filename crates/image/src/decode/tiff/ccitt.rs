@@ -119,9 +119,9 @@ impl Decoder<'_> {
     fn changes_above(&self, at: u32, color: Color, started: bool) -> (u32, u32) {
         // Changes to black have even places in the list, changes to white odd ones.
         let wanted = usize::from(color == Color::Black);
-        let from = self.reference.partition_point(|change| {
-            if started { *change <= at } else { *change < at }
-        });
+        let from = self
+            .reference
+            .partition_point(|change| if started { *change <= at } else { *change < at });
         let first = from + (from + wanted) % 2;
         let change = |index: usize| self.reference.get(index).copied().unwrap_or(self.width);
         (change(first), change(first + 1))
@@ -282,14 +282,18 @@ mod tests {
             let set = bits.iter().enumerate().filter(|(_, black)| **black);
             set.fold(0, |byte, (index, _)| byte | 0x80_u8 >> index)
         };
-        rows.iter().flat_map(|row| row.chunks(8).map(byte)).collect()
+        rows.iter()
+            .flat_map(|row| row.chunks(8).map(byte))
+            .collect()
     }
 
     fn group4(rows: &[Vec<bool>]) -> Vec<u8> {
         let mut encoder = Encoder::new(VecWriter::new());
         for row in rows {
             let color = |black: &bool| if *black { Color::Black } else { Color::White };
-            encoder.encode_line(row.iter().map(color), row.len() as u32).unwrap();
+            encoder
+                .encode_line(row.iter().map(color), row.len() as u32)
+                .unwrap();
         }
         encoder.finish().unwrap().finish()
     }
@@ -311,13 +315,21 @@ mod tests {
 
     #[test]
     fn arbitrary_bytes_end() {
-        let noise: Vec<u8> = (0..4096_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let noise: Vec<u8> = (0..4096_u32)
+            .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .collect();
         let codings = [
             Coding::Group4,
-            Coding::Rle { word_aligned: false },
+            Coding::Rle {
+                word_aligned: false,
+            },
             Coding::Rle { word_aligned: true },
-            Coding::Group3 { two_dimensional: false },
-            Coding::Group3 { two_dimensional: true },
+            Coding::Group3 {
+                two_dimensional: false,
+            },
+            Coding::Group3 {
+                two_dimensional: true,
+            },
         ];
         for coding in codings {
             for start in 0..200 {

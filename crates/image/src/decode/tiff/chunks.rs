@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::codec::{Codec, reverse_bits, short};
 use super::compose::{Colors, spread_chroma};
 use super::ifd::{Ifd, Tree};
-use super::layout::{Layout, Photometric, SampleKind, unsupported};
+use super::layout::{Layout, Photometric, unsupported};
 use super::unpack::{Coding, Native};
 use super::{jpeg_chunk, predict};
 use crate::decode::guard::zeroed;
@@ -26,7 +26,12 @@ pub(super) struct Chunks<'a> {
 
 impl<'a> Chunks<'a> {
     /// Finds the chunks of a page, and refuses a page that is larger than its data can be.
-    pub(super) fn open(tree: Tree<'a>, ifd: &Ifd<'a>, layout: Layout, codec: Codec) -> Result<Self> {
+    pub(super) fn open(
+        tree: Tree<'a>,
+        ifd: &Ifd<'a>,
+        layout: Layout,
+        codec: Codec,
+    ) -> Result<Self> {
         let list = |tiles, strips| ifd.uints(tiles).or_else(|| ifd.uints(strips));
         let chunks = Self {
             tree,
@@ -103,7 +108,9 @@ impl<'a> Chunks<'a> {
         let needed = per_plane
             .saturating_mul(across as u64)
             .saturating_mul(self.layout.planes() as u64);
-        let stored = (0..chunks).map(|index| self.stored_len(index)).fold(0, u64::saturating_add);
+        let stored = (0..chunks)
+            .map(|index| self.stored_len(index))
+            .fold(0, u64::saturating_add);
         // The quotient, not the product: one chunk may be counted up to the end of the file.
         if needed / ratio > stored {
             let message = format!("{stored} bytes cannot hold a page of {needed} bytes");
@@ -130,7 +137,8 @@ impl<'a> Chunks<'a> {
     fn stored(&self, index: usize) -> Result<Cow<'a, [u8]>> {
         let (offset, count) = self.span(index);
         let found = self.tree.slice_up_to(offset, count);
-        if count != u64::MAX && (found.len() as u64) < count {
+        // Plain chunks are as long as their pixels, whatever else is said of them.
+        if self.codec != Codec::None && count != u64::MAX && (found.len() as u64) < count {
             return Err(short(found.len(), count as usize));
         }
         if found.is_empty() || offset == 0 {
@@ -145,7 +153,9 @@ impl<'a> Chunks<'a> {
     /// Decodes the chunks of one row of the grid into the rows of the page that they cover.
     fn band<T: Native>(&self, colors: &Colors<T>, index: usize, band: &mut [T]) -> Result<()> {
         if self.is_direct(colors) {
-            return self.direct(colors, index, band).map_err(|e| self.in_chunk(e, index));
+            return self
+                .direct(colors, index, band)
+                .map_err(|e| self.in_chunk(&e, index));
         }
         let (across, _) = self.layout.grid();
         let rows = self.layout.rows_in(index);
@@ -154,12 +164,20 @@ impl<'a> Chunks<'a> {
         let row_len = self.layout.width as usize * colors.decoded;
         for column in 0..across {
             let place = index * across + column;
-            let chunk: Vec<T> = self.chunk(place, rows).map_err(|e| self.in_chunk(e, place))?;
+            let chunk: Vec<T> = self
+                .chunk(place, rows)
+                .map_err(|e| self.in_chunk(&e, place))?;
             let left = column * chunk_width;
             let visible = chunk_width.min(self.layout.width as usize - left);
             let span = left * colors.decoded..(left + visible) * colors.decoded;
-            for (from, to) in chunk.chunks_exact(stored_row).zip(band.chunks_exact_mut(row_len)) {
-                colors.compose(&from[..visible * self.layout.samples], &mut to[span.clone()]);
+            for (from, to) in chunk
+                .chunks_exact(stored_row)
+                .zip(band.chunks_exact_mut(row_len))
+            {
+                colors.compose(
+                    &from[..visible * self.layout.samples],
+                    &mut to[span.clone()],
+                );
             }
         }
         Ok(())
@@ -168,8 +186,7 @@ impl<'a> Chunks<'a> {
     /// Whether the decompressed bytes of a strip are rows of the page already.
     fn is_direct<T: Native>(&self, colors: &Colors<T>) -> bool {
         let layout = &self.layout;
-        let native = usize::from(layout.bits) == 8 * size_of::<T>()
-            && layout.kind != SampleKind::Signed;
+        let native = usize::from(layout.bits) == 8 * size_of::<T>();
         colors.is_plain() && native && !layout.tiled && !layout.planar && !layout.is_subsampled()
     }
 
@@ -177,7 +194,8 @@ impl<'a> Chunks<'a> {
         let stored = self.stored(index)?;
         self.plane(&stored, bytemuck::cast_slice_mut(band))?;
         let row_len = self.layout.width as usize * colors.decoded;
-        band.chunks_exact_mut(row_len).for_each(|row| colors.finish_plain(row));
+        band.chunks_exact_mut(row_len)
+            .for_each(|row| colors.finish_plain(row));
         Ok(())
     }
 
@@ -194,7 +212,14 @@ impl<'a> Chunks<'a> {
         let row_samples = width * layout.plane_samples();
         let mut row: Vec<T> = zeroed(row_samples)?;
         let coding = self.coding();
-        for plane in 0..layout.planes() {
+        // Planes that are left out need not even be there.
+        let planes = layout.planes()
+            - if layout.planar {
+                layout.dropped_samples()
+            } else {
+                0
+            };
+        for plane in 0..planes {
             let stored = self.stored(plane * across * down + place)?;
             self.plane(&stored, &mut bytes)?;
             let stored_rows = bytes.chunks_exact(layout.row_bytes());
@@ -205,16 +230,24 @@ impl<'a> Chunks<'a> {
                 }
                 T::unpack(coding, from, &mut row);
                 let pixels = to.chunks_exact_mut(layout.samples);
-                pixels.zip(&row).for_each(|(pixel, sample)| pixel[plane] = *sample);
+                pixels
+                    .zip(&row)
+                    .for_each(|(pixel, sample)| pixel[plane] = *sample);
             }
         }
         Ok(samples)
     }
 
-    fn subsampled<T: Native>(&self, place: usize, rows: usize, mut samples: Vec<T>) -> Result<Vec<T>> {
+    fn subsampled<T: Native>(
+        &self,
+        place: usize,
+        rows: usize,
+        mut samples: Vec<T>,
+    ) -> Result<Vec<T>> {
         let mut blocks: Vec<u8> = zeroed(self.layout.chunk_bytes(rows))?;
         let stored = self.stored(place)?;
-        self.codec.decompress(&stored, self.layout.chunk.0 as usize, &mut blocks)?;
+        self.codec
+            .decompress(&stored, self.layout.chunk.0 as usize, &mut blocks)?;
         let mut spread: Vec<u8> = zeroed(samples.len())?;
         spread_chroma(&self.layout, &blocks, rows, &mut spread);
         T::unpack(self.coding(), &spread, &mut samples);
@@ -224,7 +257,6 @@ impl<'a> Chunks<'a> {
     fn coding(&self) -> Coding {
         Coding {
             bits: self.layout.bits,
-            kind: self.layout.kind,
             indices: self.layout.photometric == Photometric::Palette,
         }
     }
@@ -241,7 +273,7 @@ impl<'a> Chunks<'a> {
         predict::undo(&self.layout, self.tree.big_endian(), out)
     }
 
-    fn in_chunk(&self, error: Error, index: usize) -> Error {
+    fn in_chunk(&self, error: &Error, index: usize) -> Error {
         let what = if self.layout.tiled { "tile" } else { "strip" };
         let mut placed = Error::new(error.code(), format!("{what} {index}: {}", error.message()));
         for hint in error.hints() {

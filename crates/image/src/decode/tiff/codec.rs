@@ -29,9 +29,13 @@ impl Codec {
     pub(super) fn of(compression: u16, options: u64) -> Result<Self> {
         Ok(match compression {
             1 => Self::None,
-            2 => Self::Ccitt(ccitt::Coding::Rle { word_aligned: false }),
+            2 => Self::Ccitt(ccitt::Coding::Rle {
+                word_aligned: false,
+            }),
             32771 => Self::Ccitt(ccitt::Coding::Rle { word_aligned: true }),
-            3 => Self::Ccitt(ccitt::Coding::Group3 { two_dimensional: options & 1 == 1 }),
+            3 => Self::Ccitt(ccitt::Coding::Group3 {
+                two_dimensional: options & 1 == 1,
+            }),
             4 => Self::Ccitt(ccitt::Coding::Group4),
             5 => Self::Lzw,
             6 => Self::OldJpeg,
@@ -144,7 +148,9 @@ fn deflate(input: &[u8], out: &mut [u8]) -> Result<()> {
 fn pack_bits(input: &[u8], out: &mut [u8]) -> Result<()> {
     let (mut read, mut written) = (0, 0);
     while written < out.len() {
-        let Some(&control) = input.get(read) else { break };
+        let Some(&control) = input.get(read) else {
+            break;
+        };
         read += 1;
         let room = out.len() - written;
         match control as i8 {
@@ -158,7 +164,9 @@ fn pack_bits(input: &[u8], out: &mut [u8]) -> Result<()> {
             }
             literal => {
                 let len = (literal as usize + 1).min(room);
-                let Some(bytes) = input.get(read..read + len) else { break };
+                let Some(bytes) = input.get(read..read + len) else {
+                    break;
+                };
                 out[written..written + len].copy_from_slice(bytes);
                 (read, written) = (read + len, written + len);
             }
@@ -225,11 +233,12 @@ mod tests {
     fn pack_bits_of_the_specification() {
         // The example of TIFF 6.0, section 9.
         let packed = [
-            0xfe, 0xaa, 0x02, 0x80, 0x00, 0x2a, 0xfd, 0xaa, 0x03, 0x80, 0x00, 0x2a, 0x22, 0xf7, 0xaa,
+            0xfe, 0xaa, 0x02, 0x80, 0x00, 0x2a, 0xfd, 0xaa, 0x03, 0x80, 0x00, 0x2a, 0x22, 0xf7,
+            0xaa,
         ];
         let unpacked = [
-            0xaa, 0xaa, 0xaa, 0x80, 0x00, 0x2a, 0xaa, 0xaa, 0xaa, 0xaa, 0x80, 0x00, 0x2a, 0x22, 0xaa,
-            0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa,
+            0xaa, 0xaa, 0xaa, 0x80, 0x00, 0x2a, 0xaa, 0xaa, 0xaa, 0xaa, 0x80, 0x00, 0x2a, 0x22,
+            0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa,
         ];
         let mut out = [0; 24];
         pack_bits(&packed, &mut out).unwrap();

@@ -53,7 +53,10 @@ impl<T: Native> Colors<T> {
     pub(super) fn is_plain(&self) -> bool {
         let direct = matches!(
             self.photometric,
-            Photometric::BlackIsZero | Photometric::WhiteIsZero | Photometric::Rgb | Photometric::Mask
+            Photometric::BlackIsZero
+                | Photometric::WhiteIsZero
+                | Photometric::Rgb
+                | Photometric::Mask
         );
         direct && self.stored == self.decoded
     }
@@ -77,17 +80,21 @@ impl<T: Native> Colors<T> {
                 from.zip(to).for_each(|(from, to)| to[0] = from[0]);
             }
             Photometric::WhiteIsZero => {
-                from.zip(to).for_each(|(from, to)| to[0] = inverted(from[0]));
+                from.zip(to)
+                    .for_each(|(from, to)| to[0] = inverted(from[0]));
             }
             Photometric::Rgb => {
-                from.zip(to).for_each(|(from, to)| to[..3].copy_from_slice(&from[..3]));
+                from.zip(to)
+                    .for_each(|(from, to)| to[..3].copy_from_slice(&from[..3]));
             }
             Photometric::Palette => from.zip(to).for_each(|(from, to)| {
                 let color = self.palette.get(from[0].to_f32() as usize);
                 to[..3].copy_from_slice(color.unwrap_or(&[T::default(); 3]));
             }),
             Photometric::YCbCr => from.zip(to).for_each(|(from, to)| {
-                let rgb = self.luma.to_rgb([0, 1, 2].map(|place| from[place].to_f32()));
+                let rgb = self
+                    .luma
+                    .to_rgb([0, 1, 2].map(|place| from[place].to_f32()));
                 put(rgb.map(T::from_f32), to);
             }),
             Photometric::CieLab | Photometric::IccLab => from.zip(to).for_each(|(from, to)| {
@@ -102,7 +109,9 @@ impl<T: Native> Colors<T> {
         if self.stored == 4 {
             return self.inks.convert(stored, row);
         }
-        let inks = stored.chunks_exact(self.stored).flat_map(|pixel| &pixel[..4]);
+        let inks = stored
+            .chunks_exact(self.stored)
+            .flat_map(|pixel| &pixel[..4]);
         let inks: Vec<T> = inks.copied().collect();
         self.inks.convert(&inks, row);
     }
@@ -197,7 +206,10 @@ mod tests {
             ([29.07, 255.5, 107.265], [0.0, 0.0, 255.0]),
         ] {
             for (found, expected) in Luma::DEFAULT.to_rgb(ycc).into_iter().zip(rgb) {
-                assert!((found - expected).abs() < 0.6, "{ycc:?}: {found} for {expected}");
+                assert!(
+                    (found - expected).abs() < 0.6,
+                    "{ycc:?}: {found} for {expected}"
+                );
             }
         }
     }

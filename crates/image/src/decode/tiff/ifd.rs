@@ -77,10 +77,16 @@ impl<'a> Tree<'a> {
         let (count, start, size) = if self.wide {
             (self.u64(offset), offset.saturating_add(8), 20)
         } else {
-            (self.u16(offset).map(u64::from), offset.saturating_add(2), 12)
+            (
+                self.u16(offset).map(u64::from),
+                offset.saturating_add(2),
+                12,
+            )
         };
         let count = count.ok_or_else(cut)?;
-        let end = count.checked_mul(size).and_then(|len| len.checked_add(start));
+        let end = count
+            .checked_mul(size)
+            .and_then(|len| len.checked_add(start));
         let end = end
             .filter(|end| *end <= self.bytes.len() as u64)
             .ok_or_else(cut)?;

@@ -41,7 +41,10 @@ fn joined(tables: &[u8], stream: &[u8]) -> Result<Vec<u8>> {
     let stream = stream.strip_prefix(&[0xff, 0xd8]).ok_or_else(no_start)?;
     let tables = tables.strip_suffix(&[0xff, 0xd9]).unwrap_or(tables);
     if !tables.starts_with(&[0xff, 0xd8]) {
-        return Err(Error::new(Code::Corrupt, "the JPEG tables have no start mark"));
+        return Err(Error::new(
+            Code::Corrupt,
+            "the JPEG tables have no start mark",
+        ));
     }
     Ok([tables, stream].concat())
 }

@@ -9,7 +9,8 @@ use super::ifd::Ifd;
 pub(super) enum SampleKind {
     /// Unsigned integers.
     Unsigned,
-    /// Two's complement integers.
+    /// Two's complement integers. They are read as unsigned ones, like most programs do: of the
+    /// pictures with this mark few have negative values, and many writers set it without meaning.
     Signed,
     /// IEEE 754.
     Float,
@@ -94,10 +95,7 @@ impl Layout {
     /// How many colour samples a pixel has before the extra ones.
     pub(super) fn color_samples(&self) -> usize {
         match self.photometric {
-            Photometric::Rgb
-            | Photometric::YCbCr
-            | Photometric::CieLab
-            | Photometric::IccLab => 3,
+            Photometric::Rgb | Photometric::YCbCr | Photometric::CieLab | Photometric::IccLab => 3,
             Photometric::Cmyk => 4,
             _ => 1,
         }
@@ -171,7 +169,12 @@ impl Layout {
 
     /// Whether decoding loses bits.
     pub(super) fn loses_depth(&self) -> bool {
-        self.bits > if self.kind == SampleKind::Float { 32 } else { 16 }
+        self.bits
+            > if self.kind == SampleKind::Float {
+                32
+            } else {
+                16
+            }
     }
 
     /// What decoding makes of the page; palettes with 16-bit entries are decided by the caller.
@@ -236,8 +239,11 @@ impl Layout {
 
 /// An error for a page that is fine, but not of a kind that is decoded.
 pub(super) fn unsupported(what: impl std::fmt::Display) -> Error {
-    Error::new(Code::UnsupportedVariant, format!("TIFF with {what} is not decoded"))
-        .hint("convert it to a plain TIFF first, for example with `tiffcp -c lzw` or ImageMagick")
+    Error::new(
+        Code::UnsupportedVariant,
+        format!("TIFF with {what} is not decoded"),
+    )
+    .hint("convert it to a plain TIFF first, for example with `tiffcp -c lzw` or ImageMagick")
 }
 
 fn size(ifd: &Ifd, tag: u16, name: &str) -> Result<u32> {
@@ -311,7 +317,10 @@ fn alpha(ifd: &Ifd, samples: usize, photometric: Photometric) -> Alpha {
 
 fn chunk_size(ifd: &Ifd, tiled: bool, width: u32, height: u32) -> Result<(u32, u32)> {
     if tiled {
-        return Ok((size(ifd, 322, "tile width")?, size(ifd, 323, "tile height")?));
+        return Ok((
+            size(ifd, 322, "tile width")?,
+            size(ifd, 323, "tile height")?,
+        ));
     }
     let rows = ifd.uint(278).unwrap_or(u64::MAX).min(height.into()) as u32;
     if rows == 0 {

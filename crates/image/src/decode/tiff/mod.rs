@@ -76,10 +76,14 @@ impl<'a> Tiff<'a> {
         match self.pages.get(page as usize) {
             Some(PageAt::Ifd(ifd)) => Ok(ifd),
             Some(PageAt::Broken(at)) => {
-                let message = format!("the link to the page points to {at}, where none can be read");
+                let message =
+                    format!("the link to the page points to {at}, where none can be read");
                 Err(Error::new(Code::Truncated, message))
             }
-            None => Err(Error::new(Code::Internal, "page numbers are checked before")),
+            None => Err(Error::new(
+                Code::Internal,
+                "page numbers are checked before",
+            )),
         }
     }
 }
@@ -98,7 +102,9 @@ impl Container for Tiff<'_> {
         let layout = Layout::read(ifd)?;
         if codec == Codec::Jpeg && (layout.bits != 8 || layout.kind != SampleKind::Unsigned) {
             let bits = layout.bits;
-            return Err(layout::unsupported(format!("JPEG compression of {bits}-bit samples")));
+            return Err(layout::unsupported(format!(
+                "JPEG compression of {bits}-bit samples"
+            )));
         }
         let mut header = Header::new(layout.width, layout.height, output(ifd, &layout));
         header.bits_per_sample = layout.bits;
@@ -118,7 +124,8 @@ impl Container for Tiff<'_> {
         let layout = Layout::read(ifd)?;
         let bits = layout.samples * usize::from(layout.bits);
         let (width, height) = layout.chunk;
-        self.limits.check(width.into(), height.into(), bits.div_ceil(8) as u64)?;
+        self.limits
+            .check(width.into(), height.into(), bits.div_ceil(8) as u64)?;
         let chunks = Chunks::open(self.tree, ifd, layout.clone(), codec_of(ifd)?)?;
         match header.output.depth {
             Depth::U8 => decoded::<u8>(&chunks, ifd, &layout, header, |word| (word >> 8) as u8),
@@ -137,7 +144,10 @@ fn describe(header: &mut Header, ifd: &Ifd) {
 }
 
 fn codec_of(ifd: &Ifd) -> Result<Codec> {
-    Codec::of(ifd.uint(259).unwrap_or(1) as u16, ifd.uint(292).unwrap_or(0))
+    Codec::of(
+        ifd.uint(259).unwrap_or(1) as u16,
+        ifd.uint(292).unwrap_or(0),
+    )
 }
 
 /// The directories that are pictures of their own; all of them, if every one claims to be a copy.
@@ -170,7 +180,7 @@ fn output(ifd: &Ifd, layout: &Layout) -> PixelFormat {
 
 /// Whether a palette entry of 16 bits is one of 8: shifted, or spread over the range.
 fn is_byte(entry: u64) -> bool {
-    entry & 0xff == 0 || entry & 0xff == entry >> 8
+    entry.trailing_zeros() >= 8 || entry & 0xff == entry >> 8
 }
 
 fn flags(layout: &Layout) -> Flags {
@@ -217,7 +227,9 @@ fn palette<T: Native>(ifd: &Ifd, entry: impl Fn(u64) -> T) -> Vec<[T; 3]> {
     let mut entries = ifd.uints(320).unwrap_or_default();
     // Early writers filled in 8-bit values.
     if entries.iter().all(|entry| *entry < 256) {
-        entries.iter_mut().for_each(|entry| *entry *= 257);
+        for entry in &mut entries {
+            *entry *= 257;
+        }
     }
     let count = entries.len() / 3;
     let color = |index: usize| [0, 1, 2].map(|channel| entry(entries[channel * count + index]));
@@ -226,18 +238,32 @@ fn palette<T: Native>(ifd: &Ifd, entry: impl Fn(u64) -> T) -> Vec<[T; 3]> {
 
 fn luma(ifd: &Ifd) -> Result<Luma> {
     let mut luma = Luma::DEFAULT;
-    if let Some(shares) = ifd.floats(529).and_then(|list| <[f64; 3]>::try_from(list).ok()) {
+    if let Some(shares) = ifd
+        .floats(529)
+        .and_then(|list| <[f64; 3]>::try_from(list).ok())
+    {
         luma.shares = shares.map(|share| share as f32);
     }
-    if let Some(list) = ifd.floats(532).and_then(|list| <[f64; 6]>::try_from(list).ok()) {
+    if let Some(list) = ifd
+        .floats(532)
+        .and_then(|list| <[f64; 6]>::try_from(list).ok())
+    {
         luma.reference = list.map(|value| value as f32);
     }
     let [black, white, zero_b, full_b, zero_r, full_r] = luma.reference;
-    let spans = [white - black, full_b - zero_b, full_r - zero_r, luma.shares[1]];
+    let spans = [
+        white - black,
+        full_b - zero_b,
+        full_r - zero_r,
+        luma.shares[1],
+    ];
     if spans.iter().all(|span| span.is_normal()) {
         return Ok(luma);
     }
-    Err(Error::new(Code::Corrupt, "the YCbCr coefficients make no sense"))
+    Err(Error::new(
+        Code::Corrupt,
+        "the YCbCr coefficients make no sense",
+    ))
 }
 
 fn notes(layout: &Layout, inks: &CmykToRgb) -> Vec<String> {
@@ -252,7 +278,7 @@ fn notes(layout: &Layout, inks: &CmykToRgb) -> Vec<String> {
         _ => {}
     }
     if layout.kind == SampleKind::Signed {
-        notes.push("signed samples shifted to start at zero".into());
+        notes.push("signed samples read as unsigned ones".into());
     }
     if layout.loses_depth() {
         let to = if layout.depth() == Depth::F32 { 32 } else { 16 };
@@ -270,5 +296,9 @@ fn notes(layout: &Layout, inks: &CmykToRgb) -> Vec<String> {
 
 /// The model of old-style JPEG pages.
 fn model_of(channels: usize) -> ColorModel {
-    if channels == 1 { ColorModel::Gray } else { ColorModel::Rgb }
+    if channels == 1 {
+        ColorModel::Gray
+    } else {
+        ColorModel::Rgb
+    }
 }

@@ -26,7 +26,11 @@ pub(super) fn header(ifd: &Ifd) -> Result<Header> {
         return Err(unsupported("old-style JPEG in several streams"));
     }
     let mut header = Header::new(width, height, output);
-    header.color_space = if frame.components == 1 { "BlackIsZero" } else { "YCbCr" };
+    header.color_space = if frame.components == 1 {
+        "BlackIsZero"
+    } else {
+        "YCbCr"
+    };
     header.compression_scheme = "JPEG (old style)".into();
     describe(&mut header, ifd);
     Ok(header)
@@ -35,9 +39,16 @@ pub(super) fn header(ifd: &Ifd) -> Result<Header> {
 /// The pixels of an old-style page.
 pub(super) fn pixels(ifd: &Ifd, header: &Header) -> Result<Pixels> {
     let decoded = decode_raw(&stream(ifd)?, ifd.uint(262) != Some(2))?;
-    let size = (decoded.width as u32, decoded.height as u32, decoded.channels);
+    let size = (
+        decoded.width as u32,
+        decoded.height as u32,
+        decoded.channels,
+    );
     if size != (header.width, header.height, header.output.channels()) {
-        return Err(Error::new(Code::Corrupt, "the JPEG stream has another size than the page"));
+        return Err(Error::new(
+            Code::Corrupt,
+            "the JPEG stream has another size than the page",
+        ));
     }
     let samples = Samples::U8(decoded.samples);
     Ok(Pixels::new(samples, model_of(decoded.channels), false))
@@ -50,7 +61,10 @@ fn stream(ifd: &Ifd) -> Result<Vec<u8>> {
         let offsets = ifd.uints(273).unwrap_or_default();
         let counts = ifd.uints(279).unwrap_or_default();
         let spans = offsets.iter().zip(counts);
-        spans.flat_map(|(at, len)| tree.slice_up_to(*at, len)).copied().collect()
+        spans
+            .flat_map(|(at, len)| tree.slice_up_to(*at, len))
+            .copied()
+            .collect()
     };
     let Some(at) = ifd.uint(513).filter(|at| *at > 0) else {
         let scans = strips();

@@ -3,7 +3,6 @@
 use bytemuck::Pod;
 use fonds_core::Sample;
 
-use super::layout::SampleKind;
 use super::predict::read_bits;
 use crate::decode::color_in::Ink;
 
@@ -11,7 +10,6 @@ use crate::decode::color_in::Ink;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Coding {
     pub(super) bits: u16,
-    pub(super) kind: SampleKind,
     /// Values are places in a palette: they are not to be scaled.
     pub(super) indices: bool,
 }
@@ -26,7 +24,6 @@ impl Native for u8 {
     fn unpack(coding: Coding, row: &[u8], out: &mut [Self]) {
         let bits = coding.bits;
         match bits {
-            8 if coding.kind == SampleKind::Signed => each(row, out, |[byte]: [u8; 1]| byte ^ 0x80),
             8 => out.copy_from_slice(&row[..out.len()]),
             1 | 2 | 4 => powers_of_two(coding, row, out),
             _ => shared_bytes(coding, row, out, |value| value as u8),
@@ -36,18 +33,16 @@ impl Native for u8 {
 
 impl Native for u16 {
     fn unpack(coding: Coding, row: &[u8], out: &mut [Self]) {
-        let signed = coding.kind == SampleKind::Signed;
         match coding.bits {
-            16 if signed => each(row, out, |bytes| u16::from_ne_bytes(bytes) ^ 0x8000),
             16 => each(row, out, u16::from_ne_bytes),
-            32 if signed => each(row, out, |bytes| high_half(u32::from_ne_bytes(bytes) ^ 1 << 31)),
             32 => each(row, out, |bytes| high_half(u32::from_ne_bytes(bytes))),
-            64 if signed => each(row, out, |bytes| {
-                high_half(((u64::from_ne_bytes(bytes) ^ 1 << 63) >> 32) as u32)
+            64 => each(row, out, |bytes| {
+                high_half((u64::from_ne_bytes(bytes) >> 32) as u32)
             }),
-            64 => each(row, out, |bytes| high_half((u64::from_ne_bytes(bytes) >> 32) as u32)),
             // Samples of whole bytes were brought into native order, unlike those that share bytes.
-            24 => each(row, out, |bytes: [u8; 3]| high_half(native24(bytes) << 8 | 0xff)),
+            24 => each(row, out, |bytes: [u8; 3]| {
+                high_half(native24(bytes) << 8 | 0xff)
+            }),
             _ => shared_bytes(coding, row, out, |value| value as u16),
         }
     }
@@ -81,9 +76,16 @@ fn powers_of_two(coding: Coding, row: &[u8], out: &mut [u8]) {
     let bits = usize::from(coding.bits);
     let (count, mask) = (8 / bits, (1_u8 << bits) - 1);
     let factor = if coding.indices { 1 } else { 255 / mask };
-    let sample = |byte: usize, place: usize| (byte as u8 >> (8 - bits * (place + 1)) & mask) * factor;
+    let sample =
+        |byte: usize, place: usize| (byte as u8 >> (8 - bits * (place + 1)) & mask) * factor;
     let table: [[u8; 8]; 256] = std::array::from_fn(|byte| {
-        std::array::from_fn(|place| if place < count { sample(byte, place) } else { 0 })
+        std::array::from_fn(|place| {
+            if place < count {
+                sample(byte, place)
+            } else {
+                0
+            }
+        })
     });
     for (samples, byte) in out.chunks_mut(count).zip(row) {
         samples.copy_from_slice(&table[usize::from(*byte)][..samples.len()]);
@@ -94,12 +96,8 @@ fn powers_of_two(coding: Coding, row: &[u8], out: &mut [u8]) {
 fn shared_bytes<T: Sample>(coding: Coding, row: &[u8], out: &mut [T], index: impl Fn(u64) -> T) {
     let bits = usize::from(coding.bits);
     let most = ((1_u128 << bits) - 1) as u64;
-    let offset = match coding.kind {
-        SampleKind::Signed => 1 << (bits - 1),
-        _ => 0,
-    };
     for (place, sample) in out.iter_mut().enumerate() {
-        let value = read_bits(row, place * bits, bits) ^ offset;
+        let value = read_bits(row, place * bits, bits);
         *sample = if coding.indices {
             index(value)
         } else {
@@ -109,9 +107,10 @@ fn shared_bytes<T: Sample>(coding: Coding, row: &[u8], out: &mut [T], index: imp
 }
 
 fn native24([a, b, c]: [u8; 3]) -> u32 {
-    match cfg!(target_endian = "little") {
-        true => u32::from_le_bytes([a, b, c, 0]),
-        false => u32::from_be_bytes([0, a, b, c]),
+    if cfg!(target_endian = "little") {
+        u32::from_le_bytes([a, b, c, 0])
+    } else {
+        u32::from_be_bytes([0, a, b, c])
     }
 }
 
@@ -126,7 +125,11 @@ fn float24(bits: u32) -> f32 {
 }
 
 fn small_float(bits: u32, exponent_bits: u32, fraction_bits: u32) -> f32 {
-    let sign = if bits >> (exponent_bits + fraction_bits) & 1 == 1 { -1.0 } else { 1.0 };
+    let sign = if bits >> (exponent_bits + fraction_bits) & 1 == 1 {
+        -1.0
+    } else {
+        1.0
+    };
     let most = (1 << exponent_bits) - 1;
     let exponent = bits >> fraction_bits & most;
     let fraction = bits & ((1 << fraction_bits) - 1);
@@ -145,8 +148,7 @@ mod tests {
     use super::*;
 
     fn coding(bits: u16, indices: bool) -> Coding {
-        let kind = SampleKind::Unsigned;
-        Coding { bits, kind, indices }
+        Coding { bits, indices }
     }
 
     #[test]
@@ -158,7 +160,11 @@ mod tests {
         assert_eq!(out[..4], [0, 85, 170, 255]);
         u8::unpack(coding(4, true), &[0x0f, 0x73], &mut out[..4]);
         assert_eq!(out[..4], [0, 15, 7, 3]);
-        u8::unpack(coding(6, false), &[0b1111_1100, 0b0000_1000, 0b0000_0000], &mut out[..4]);
+        u8::unpack(
+            coding(6, false),
+            &[0b1111_1100, 0b0000_1000, 0b0000_0000],
+            &mut out[..4],
+        );
         assert_eq!(out[..4], [255, 0, 130, 0]);
     }
 
