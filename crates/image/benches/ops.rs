@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use fonds_core::{ColorModel, Outcome, Raster, Result, Samples};
 use fonds_image::measure;
 use fonds_image::ops::{
@@ -44,10 +44,7 @@ fn operations(c: &mut Criterion) {
     let raster = picture();
     let mut bench = |name: &str, apply: &dyn Fn(Raster) -> Result<Outcome>| {
         c.bench_function(name, |b| {
-            b.iter_with_setup_wrapper(|run| {
-                let input = raster.clone();
-                run.run(|| apply(input));
-            });
+            b.iter_batched(|| raster.clone(), apply, BatchSize::LargeInput);
         });
     };
     bench("tone", &|r| Tone::default().apply(r));

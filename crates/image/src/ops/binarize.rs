@@ -41,6 +41,10 @@ impl Binarize {
     }
 
     /// Converts.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "all operations take the picture and return it"
+    )]
     pub fn apply(&self, raster: Raster) -> Result<Outcome> {
         self.validate()?;
         let luma = luma8(&raster);
@@ -53,7 +57,7 @@ impl Binarize {
         let format = raster.format();
         let dark = rows::count_rows(luma.height(), |y| {
             let row = &ink[y * luma.width()..][..luma.width()];
-            row.iter().filter(|value| **value == 0).count()
+            row.iter().map(|value| usize::from(*value == 0)).sum()
         });
         let share = dark as f64 / luma.data().len() as f64;
         if format.alpha {

@@ -12,16 +12,10 @@ use crate::measure::border::{self, Frame};
 /// cut, and only as far as the picture does not begin anywhere; a picture that lies askew keeps
 /// its corners ([`super::Deskew`] first). Paper margins, white skies and cream print borders stay.
 /// Acts on all depths; the change records `left`, `top`, `width` and `height` of the box.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Crop {
     /// Pixels of the border to keep around the picture; negative ones cut into it. −500 to 500.
     pub margin: i32,
-}
-
-impl Default for Crop {
-    fn default() -> Self {
-        Self { margin: 0 }
-    }
 }
 
 impl Crop {

@@ -67,7 +67,7 @@ pub(super) fn dark_specks(luma: &Plane<u8>, rules: Rules) -> Vec<Speck> {
     candidates
         .into_iter()
         .filter(|speck| search.accepts(speck))
-        .map(|speck| search.with_rim(speck))
+        .map(|speck| search.with_rim(&speck))
         .collect()
 }
 
@@ -247,7 +247,7 @@ impl Search<'_> {
     }
 
     /// The speck with the pixels next to it, where its soft edge ends.
-    fn with_rim(&self, speck: Speck) -> Speck {
+    fn with_rim(&self, speck: &Speck) -> Speck {
         let (width, height) = (self.luma.width(), self.luma.height());
         let mut pixels = Vec::new();
         for i in &speck.pixels {
@@ -260,7 +260,7 @@ impl Search<'_> {
         }
         pixels.sort_unstable();
         pixels.dedup();
-        let bounds = self.window(&speck, 1);
+        let bounds = self.window(speck, 1);
         Speck { pixels, bounds }
     }
 }

@@ -8,7 +8,7 @@ use fonds_core::{Code, Error, Result};
 /// Refuses a value outside its range (and NaN) with an error that names the range.
 pub(crate) fn in_range<T>(name: &str, value: T, range: &RangeInclusive<T>) -> Result<()>
 where
-    T: PartialOrd + Display,
+    T: PartialOrd + Display + Copy,
 {
     if range.contains(&value) {
         return Ok(());

@@ -4,7 +4,7 @@ use fonds_core::{ColorModel, Raster, Samples};
 
 use super::plane::Plane;
 
-/// A small generator of even deviates (SplitMix64).
+/// A small generator of even deviates (`SplitMix64`).
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {

@@ -18,9 +18,6 @@ pub(crate) trait Work: Sample {
     /// The value on an 8-bit scale; floats are clamped to 0..1.
     fn byte(self) -> u8;
 
-    /// The sample nearest to a value on a 16-bit scale.
-    fn from_word(word: u16) -> Self;
-
     /// Adds a sample to a sum.
     fn add(sum: &mut Self::Sum, sample: Self);
 
@@ -40,10 +37,6 @@ impl Work for u8 {
 
     fn byte(self) -> u8 {
         self
-    }
-
-    fn from_word(word: u16) -> Self {
-        ((u32::from(word) + 128) / 257) as Self
     }
 
     fn add(sum: &mut u16, sample: Self) {
@@ -70,10 +63,6 @@ impl Work for u16 {
         ((u32::from(self) + 128) / 257) as u8
     }
 
-    fn from_word(word: u16) -> Self {
-        word
-    }
-
     fn add(sum: &mut u32, sample: Self) {
         *sum = sum.wrapping_add(u32::from(sample));
     }
@@ -97,10 +86,6 @@ impl Work for f32 {
 
     fn byte(self) -> u8 {
         u8::from_unit(self)
-    }
-
-    fn from_word(word: u16) -> Self {
-        word.to_unit()
     }
 
     fn add(sum: &mut f32, sample: Self) {
@@ -176,7 +161,6 @@ mod tests {
     #[test]
     fn scales_agree() {
         for value in 0..=255_u8 {
-            assert_eq!(u8::from_word(value.word()), value);
             assert_eq!(value.word().byte(), value);
         }
     }
