@@ -49,13 +49,10 @@ def unit_gray(image):
     array = np.asarray(image).astype(np.float64)
     if image.mode == "F":
         return np.clip(array, 0, 1) * 255
-    if image.mode.startswith("I;16"):
-        return array / 257
     tags = getattr(image, "tag_v2", {})
     bits = tags.get(258, (16,))[0] if image.format == "TIFF" else 16
-    signed = tags.get(339, (1,))[0] == 2
-    array = array + 2.0 ** (bits - 1) if signed else np.where(array < 0, array + 2.0**bits, array)
-    return array * 255 / (2.0**bits - 1)
+    # Signed samples are read as unsigned ones.
+    return np.where(array < 0, array + 2.0**bits, array) * 255 / (2.0**bits - 1)
 
 
 def pillow(path):

@@ -5,6 +5,8 @@
 //! With a second folder, pixels are written there as PAM files of 8 bit named by the line's
 //! digest, for a comparison with another decoder (`tools/torture_compare.py`).
 
+#![expect(clippy::print_stdout, reason = "an example talks to the terminal")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -3,6 +3,8 @@
 //! `cargo run -p fonds-image --example inspect_file -- scan.tif`; without a file, a small picture
 //! is made and inspected.
 
+#![expect(clippy::print_stdout, reason = "an example talks to the terminal")]
+
 use fonds_core::Limits;
 use fonds_image::decode::Document;
 use fonds_image::sniff::{extension_matches, identify};

@@ -137,9 +137,12 @@ impl Ink for f32 {
 pub(super) fn lab_to_srgb([l, a, b]: [f32; 3]) -> [f32; 3] {
     // The standard formulas of CIE 15; 6/29 is where the cube root becomes a line.
     let f_y = (l + 16.0) / 116.0;
-    let inverse = |f: f32| match f > 6.0 / 29.0 {
-        true => f * f * f,
-        false => (f - 4.0 / 29.0) * 3.0 * (6.0_f32 / 29.0).powi(2),
+    let inverse = |f: f32| {
+        if f > 6.0 / 29.0 {
+            f * f * f
+        } else {
+            (f - 4.0 / 29.0) * 3.0 * (6.0_f32 / 29.0).powi(2)
+        }
     };
     let x = 0.964_22 * inverse(f_y + a / 500.0);
     let y = inverse(f_y);
@@ -154,9 +157,10 @@ pub(super) fn lab_to_srgb([l, a, b]: [f32; 3]) -> [f32; 3] {
 
 fn gamma(linear: f32) -> f32 {
     let linear = linear.clamp(0.0, 1.0);
-    match linear <= 0.003_130_8 {
-        true => 12.92 * linear,
-        false => 1.055 * linear.powf(1.0 / 2.4) - 0.055,
+    if linear <= 0.003_130_8 {
+        12.92 * linear
+    } else {
+        1.055 * linear.powf(1.0 / 2.4) - 0.055
     }
 }
 

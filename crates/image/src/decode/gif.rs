@@ -45,9 +45,10 @@ impl<'a> Gif<'a> {
 impl Container for Gif<'_> {
     fn header(&self, _: u32) -> Result<Header> {
         let (width, height) = self.decoder()?.dimensions();
-        let output = match self.blocks.transparent {
-            true => PixelFormat::RGBA8,
-            false => PixelFormat::RGB8,
+        let output = if self.blocks.transparent {
+            PixelFormat::RGBA8
+        } else {
+            PixelFormat::RGB8
         };
         let mut header = Header::new(width, height, output);
         header.bits_per_sample = self.blocks.bits;

@@ -126,9 +126,10 @@ impl Container for Jpeg2000<'_> {
         header.bits_per_sample = self.size.bits as u16;
         header.samples_per_pixel = self.size.components as u16;
         header.color_space = self.color_space();
-        header.compression_scheme = match self.size.lossless {
-            true => "JPEG 2000 Lossless".into(),
-            false => "JPEG 2000 Lossy".into(),
+        header.compression_scheme = if self.size.lossless {
+            "JPEG 2000 Lossless".into()
+        } else {
+            "JPEG 2000 Lossy".into()
         };
         header.icc.clone_from(&self.boxes.icc);
         header.resolution = self.boxes.resolution.map(|ppi| (ppi, PpiSource::Header));
@@ -337,9 +338,10 @@ fn place<T: Sample>(
     let same = most as f64 == f64::from(T::WHITE);
     let scale = |value: i32| {
         let value = (i64::from(value) + shift).clamp(0, most as i64);
-        match same {
-            true => T::from_f32(value as f32),
-            false => T::from_unit((value as f64 / most as f64) as f32),
+        if same {
+            T::from_f32(value as f32)
+        } else {
+            T::from_unit((value as f64 / most as f64) as f32)
         }
     };
     for (y, row) in samples.chunks_exact_mut(width * channels).enumerate() {
@@ -358,7 +360,7 @@ fn place<T: Sample>(
 }
 
 fn from_ycc<T: Sample>(samples: &mut [T], channels: usize) {
-    let middle = (T::WHITE + 1.0) / 2.0;
+    let middle = T::WHITE / 2.0 + 0.5;
     for pixel in samples.chunks_exact_mut(channels) {
         let [y, cb, cr] = [0, 1, 2].map(|place: usize| pixel[place].to_f32());
         let (cb, cr) = (cb - middle, cr - middle);

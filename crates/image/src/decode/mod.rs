@@ -143,7 +143,7 @@ fn open_as<'a>(
     Ok(match format {
         Format::Jpeg => Box::new(jpeg::Jpeg::open(bytes)?),
         Format::Tiff => Box::new(tiff::Tiff::open(bytes, limits)?),
-        Format::Png => Box::new(png::Png::open(bytes)?),
+        Format::Png => Box::new(png::Png::open(bytes)),
         Format::WebP => Box::new(webp::WebP::open(bytes)?),
         Format::Jpeg2000 => Box::new(jpeg2000::Jpeg2000::open(bytes, limits)?),
         Format::Gif => Box::new(gif::Gif::open(bytes)?),

@@ -18,9 +18,10 @@ pub(super) fn upright(raster: Raster, orientation: u8) -> Result<Raster> {
     let samples = with_samples!(samples, samples => {
         turn(samples, width as usize, format.channels(), orientation)?
     });
-    let (width, height) = match swaps_axes(orientation) {
-        true => (height, width),
-        false => (width, height),
+    let (width, height) = if swaps_axes(orientation) {
+        (height, width)
+    } else {
+        (width, height)
     };
     let model: ColorModel = format.model;
     Raster::from_samples(width, height, model, format.alpha, samples)

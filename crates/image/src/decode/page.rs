@@ -70,9 +70,10 @@ impl Header {
     /// The facts of the page, upright.
     pub(super) fn facts(&self) -> PageFacts {
         let turned = orientation::swaps_axes(self.orientation);
-        let (width, height) = match turned {
-            true => (self.height, self.width),
-            false => (self.width, self.height),
+        let (width, height) = if turned {
+            (self.height, self.width)
+        } else {
+            (self.width, self.height)
         };
         PageFacts {
             width,
@@ -92,9 +93,10 @@ impl Header {
 
     fn upright_ppi(&self) -> Option<Ppi> {
         let (ppi, _) = self.resolution?;
-        Some(match orientation::swaps_axes(self.orientation) {
-            true => Ppi { x: ppi.y, y: ppi.x },
-            false => ppi,
+        Some(if orientation::swaps_axes(self.orientation) {
+            Ppi { x: ppi.y, y: ppi.x }
+        } else {
+            ppi
         })
     }
 }

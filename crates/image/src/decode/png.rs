@@ -29,17 +29,16 @@ enum End {
 
 impl<'a> Png<'a> {
     /// Walks over the chunks.
-    pub(super) fn open(bytes: &'a [u8]) -> Result<Self> {
+    pub(super) fn open(bytes: &'a [u8]) -> Self {
         let end = chunks(bytes).find(|chunk| &chunk.name == b"IEND");
         let end = end.map_or(End::Missing, |chunk| End::At(chunk.end));
-        Ok(Self { bytes, end })
+        Self { bytes, end }
     }
 
     fn reader(&self) -> Result<Reader<Cursor<&'a [u8]>>> {
         let mut decoder = Decoder::new(Cursor::new(self.bytes));
         // Sizes were checked against the limits; this one is for text and profiles.
         decoder.set_limits(png::Limits { bytes: 256 << 20 });
-        decoder.set_ignore_text_chunk(true);
         decoder.set_transformations(Transformations::EXPAND);
         decoder.read_info().map_err(failed)
     }
@@ -57,7 +56,13 @@ impl Container for Png<'_> {
         }
         header.compression_scheme = "Deflate".into();
         header.icc = info.icc_profile.as_deref().map(<[u8]>::to_vec);
-        let exif = exif::read(info.exif_metadata.as_deref().unwrap_or(&[]));
+        let raw = raw_profile(info);
+        let exif = exif::read(
+            info.exif_metadata
+                .as_deref()
+                .or(raw.as_deref())
+                .unwrap_or(&[]),
+        );
         header.orientation = exif.orientation;
         header.resolution = resolution(info)
             .map(|ppi| (ppi, PpiSource::Phys))
@@ -79,21 +84,18 @@ impl Container for Png<'_> {
             ));
         };
         let mut reader = self.reader()?;
-        let samples = match header.output.depth {
-            Depth::U8 => {
-                let mut samples = zeroed(header.output_len())?;
-                reader.next_frame(&mut samples).map_err(failed)?;
-                Samples::U8(samples)
+        let samples = if header.output.depth == Depth::U8 {
+            let mut samples = zeroed(header.output_len())?;
+            reader.next_frame(&mut samples).map_err(failed)?;
+            Samples::U8(samples)
+        } else {
+            let mut samples: Vec<u16> = zeroed(header.output_len())?;
+            let bytes = bytemuck::cast_slice_mut(&mut samples);
+            reader.next_frame(bytes).map_err(failed)?;
+            for sample in &mut samples {
+                *sample = u16::from_be(*sample);
             }
-            _ => {
-                let mut samples: Vec<u16> = zeroed(header.output_len())?;
-                let bytes = bytemuck::cast_slice_mut(&mut samples);
-                reader.next_frame(bytes).map_err(failed)?;
-                samples
-                    .iter_mut()
-                    .for_each(|sample| *sample = u16::from_be(*sample));
-                Samples::U16(samples)
-            }
+            Samples::U16(samples)
         };
         let mut pixels = Pixels::of(samples, header);
         if self.bytes[end..].iter().any(|byte| *byte != 0) {
@@ -141,6 +143,31 @@ fn output(reader: &Reader<Cursor<&[u8]>>) -> Result<PixelFormat> {
         ColorType::Rgba => (ColorModel::Rgb, true),
     };
     Ok(PixelFormat::new(depth, model, alpha))
+}
+
+/// The Exif block that `ImageMagick` wrote as text before PNG had a chunk for it: a name, a
+/// length, and hexadecimal digits.
+fn raw_profile(info: &Info) -> Option<Vec<u8>> {
+    let wanted =
+        |keyword: &str| matches!(keyword, "Raw profile type exif" | "Raw profile type APP1");
+    let packed = info
+        .compressed_latin1_text
+        .iter()
+        .find(|text| wanted(&text.keyword));
+    let plain = info
+        .uncompressed_latin1_text
+        .iter()
+        .find(|text| wanted(&text.keyword));
+    let text = match (packed, plain) {
+        (Some(packed), _) => packed.get_text().ok()?,
+        (None, plain) => plain?.text.clone(),
+    };
+    let digits = text.trim_start().splitn(3, '\n').nth(2)?;
+    let digits: Vec<u32> = digits.chars().filter_map(|c| c.to_digit(16)).collect();
+    let bytes = digits
+        .chunks_exact(2)
+        .map(|pair| (pair[0] << 4 | pair[1]) as u8);
+    Some(bytes.collect())
 }
 
 fn resolution(info: &Info) -> Option<fonds_core::Ppi> {

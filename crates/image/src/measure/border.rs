@@ -169,7 +169,20 @@ pub(crate) fn find(reduced: &Reduced, luma: &Plane<f32>) -> Option<Frame> {
     }
     let certain = distinct(&white).max(distinct(&black)) >= 2;
     let enough = frame.area() as f64 >= MIN_AREA * whole.area() as f64;
-    (certain && enough && frame != whole).then_some(frame)
+    let clean = Side::ALL.iter().all(|side| begins(luma, &frame, *side));
+    (certain && enough && clean && frame != whole).then_some(frame)
+}
+
+/// Whether the picture has begun a little inside this side. Where it has not, a border is left
+/// whose end was not certain, and cutting the other sides alone would look like a mistake.
+fn begins(luma: &Plane<f32>, frame: &Frame, side: Side) -> bool {
+    let Some(level) = Level::of(luma, frame, side) else {
+        return true;
+    };
+    let (depth, length) = side.extent(frame);
+    let inside = ((depth as f64 * EDGE_DEPTH) as usize).max(3).min(depth - 1);
+    let held = (0..length).filter(|j| level.holds(at(luma, frame, side, inside, *j)));
+    held.count() * 2 < length
 }
 
 fn distinct(sides: &[Side]) -> usize {

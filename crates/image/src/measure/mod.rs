@@ -68,9 +68,9 @@ impl Measures {
     /// A rotation of more degrees than this raises [`Flag::Skewed`].
     pub const SKEWED_ABOVE: f64 = 0.3;
     /// More per cent than this raises [`Flag::Clipped`].
-    pub const CLIPPED_ABOVE: f64 = 5.0;
+    pub const CLIPPED_ABOVE: f64 = 15.0;
     /// A cast above this raises [`Flag::ColorCast`].
-    pub const CAST_ABOVE: f64 = 10.0;
+    pub const CAST_ABOVE: f64 = 12.0;
 
     /// The remarks that these figures call for.
     pub fn flags(&self) -> Flags {
@@ -150,7 +150,7 @@ impl Measure {
             Self::Blur => "variance of the Laplacian at reduced size; below 20 is blurred or empty",
             Self::Noise => "standard deviation of the noise in 8-bit code values; above 5 is noisy",
             Self::Skew => "degrees that the text or the picture's border is rotated, without sign",
-            Self::Cast => "distance of the most neutral parts from gray in CIELAB units; above 10",
+            Self::Cast => "distance of the most neutral parts from gray in CIELAB units; above 12",
             Self::Clipped => "per cent of the pixels with a channel at either end of the range",
             Self::Fading => "share of the range that is left unused, 0 to 1; above 0.15 is faded",
             Self::Damage => "share of the pixels that despeckle would repair, 0 to 1",

@@ -5,7 +5,10 @@
 //! Prints: the straight edges between scanner bed and print, at least two of which must agree.
 //! A photograph that fills its scan is never judged by its content.
 
+use fonds_core::Sample;
+
 use super::border::{Frame, Level, Side, at};
+use crate::ops::support::extremes::{Pick, close_or_open};
 use crate::ops::support::plane::Plane;
 
 /// Angles looked at, degrees to both sides.
@@ -21,8 +24,12 @@ const STRIP: usize = 4;
 /// Text must be this much more alternating at its angle than at the median angle.
 const MIN_PEAK: f64 = 2.0;
 
+/// How much darker than paper ink is, and what is too dark for paper; code values.
+const MIN_INK: f32 = 12.0;
+const DARK: u8 = 90;
+
 /// Lines of text that must be seen.
-const MIN_LINES: usize = 6;
+const MIN_LINES: usize = 10;
 
 /// Angles of two edges that agree, degrees.
 const AGREE: f64 = 0.3;
@@ -84,23 +91,39 @@ fn of_text(luma: &Plane<f32>) -> Option<Skew> {
     })
 }
 
-/// What is darker than its surroundings, in code values up to 128; `None` when the picture does not
-/// look like print on paper.
+/// How much darker each pixel is than the paper that it is printed on; `None` when the picture
+/// does not look like print on paper.
+///
+/// The paper is the closing by a square that covers strokes; the scanner bed is no stroke, so its
+/// edges, which can have an angle of their own, do not count.
 fn ink(luma: &Plane<f32>) -> Option<Plane<f32>> {
+    if !looks_printed(luma) {
+        return None;
+    }
+    let bytes: Vec<u8> = luma.data().iter().map(|v| u8::from_f32(*v)).collect();
+    let radius = (luma.height().max(luma.width()) / 100).max(4);
+    let paper = close_or_open(&bytes, luma.width(), radius, Pick::Max);
+    let pairs = paper.iter().zip(&bytes);
+    let ink = pairs.map(|(paper, value)| {
+        let below = f32::from(paper - value) - MIN_INK;
+        if *paper < DARK { 0.0 } else { below.max(0.0) }
+    });
+    Some(Plane::from_vec(luma.width(), luma.height(), ink.collect()))
+}
+
+/// Whether dark strokes cover a little of a bright ground: what lies below the local mean lies far
+/// below it, what lies above lies close.
+fn looks_printed(luma: &Plane<f32>) -> bool {
     let (width, height) = (luma.width(), luma.height());
     let mean = box_mean(luma, (height.max(width) / 50).max(4));
-    let mut ink = Plane::new(width, height);
     let (mut dark, mut bright, mut inked, mut paper) = (0.0_f64, 0.0_f64, 0, 0);
-    for ((out, value), mean) in ink.data_mut().iter_mut().zip(luma.data()).zip(mean.data()) {
-        if *mean < 90.0 {
+    for (value, mean) in luma.data().iter().zip(mean.data()) {
+        if *mean < f32::from(DARK) {
             continue;
         }
         paper += 1;
         let below = mean - value;
-        if below > 12.0 {
-            *out = (below - 12.0).min(128.0);
-            inked += 1;
-        }
+        inked += usize::from(below > MIN_INK);
         let square = f64::from(below * below);
         if below > 0.0 {
             dark += square;
@@ -108,11 +131,8 @@ fn ink(luma: &Plane<f32>) -> Option<Plane<f32>> {
             bright += square;
         }
     }
-    let share = f64::from(inked) / f64::from(paper.max(1));
-    // Strokes are thin: what is below the local mean lies far below, what is above lies close.
-    let looks =
-        paper * 3 > (width * height) as i32 && (0.01..0.4).contains(&share) && dark > 1.5 * bright;
-    looks.then_some(ink)
+    let share = inked as f64 / paper.max(1) as f64;
+    paper * 3 > width * height && (0.01..0.4).contains(&share) && dark > 1.5 * bright
 }
 
 /// Means of the squares of 2 × `radius` + 1 around each pixel, clipped at the ends.
@@ -199,37 +219,36 @@ impl Strips {
     }
 
     /// The profile of ink along lines of this angle.
+    ///
+    /// Columns are shifted by quadratic B-splines, which soften all shifts alike; linear
+    /// interpolation would leave whole shifts sharper and so draw angles towards 0.
     fn profile(&self, degrees: f64) -> Vec<f32> {
         let slope = degrees.to_radians().tan();
-        let reach = (self.width as f64 * 0.5 * slope.abs()).ceil() as usize + 2;
+        let reach = (self.width as f64 * 0.5 * slope.abs()).ceil() as usize + 3;
         let mut profile = vec![0.0_f32; self.height + 2 * reach];
         for (strip, column) in self.sums.chunks_exact(self.height).enumerate() {
             let x = (strip * STRIP) as f64 + STRIP as f64 * 0.5 - self.width as f64 * 0.5;
             let place = reach as f64 - x * slope;
-            let (first, part) = (place.floor(), (place - place.floor()) as f32);
-            let out = &mut profile[first as usize..][..=self.height];
-            for (out, value) in out.iter_mut().zip(column) {
-                *out += value * (1.0 - part);
-            }
-            for (out, value) in out[1..].iter_mut().zip(column) {
-                *out += value * part;
+            let nearest = place.round();
+            let part = (place - nearest) as f32;
+            let weights = [
+                0.5 * (0.5 - part).powi(2),
+                0.75 - part * part,
+                0.5 * (0.5 + part).powi(2),
+            ];
+            let out = &mut profile[nearest as usize - 1..][..self.height + 2];
+            for (i, weight) in weights.into_iter().enumerate() {
+                for (out, value) in out[i..].iter_mut().zip(column) {
+                    *out += value * weight;
+                }
             }
         }
         profile
     }
 
     /// How strongly the profile alternates.
-    ///
-    /// It is smoothed first: else the interpolation between rows, which only angle 0 does
-    /// without, would draw all angles towards 0.
     fn score(&self, degrees: f64) -> f64 {
-        let mut profile = self.profile(degrees);
-        for _ in 0..2 {
-            profile = profile
-                .windows(3)
-                .map(|w| w[0] + 2.0 * w[1] + w[2])
-                .collect();
-        }
+        let profile = self.profile(degrees);
         profile
             .windows(3)
             .map(|w| f64::from((w[2] - w[0]).powi(2)))

@@ -37,6 +37,9 @@ pub struct Despeckle {
     pub sensitivity: f64,
     /// Which specks are looked for.
     pub sign: SpeckSign,
+    /// Pictures with fewer specks than this are left alone, 1 to 10,000: dust comes in numbers,
+    /// and a lone dot may be a bird.
+    pub min_specks: u32,
 }
 
 impl Default for Despeckle {
@@ -45,6 +48,7 @@ impl Default for Despeckle {
             max_size: None,
             sensitivity: 0.5,
             sign: SpeckSign::Both,
+            min_specks: 4,
         }
     }
 }
@@ -55,7 +59,8 @@ impl Despeckle {
         if let Some(size) = self.max_size {
             in_range("max_size", size, &(2..=64))?;
         }
-        in_range("sensitivity", self.sensitivity, &(0.0..=1.0))
+        in_range("sensitivity", self.sensitivity, &(0.0..=1.0))?;
+        in_range("min_specks", self.min_specks, &(1..=10_000))
     }
 
     /// Repairs specks, or leaves the picture alone when there are none.
@@ -85,8 +90,7 @@ impl Despeckle {
         each!(u16);
         each!(f32);
         let found = specks.len();
-        let noun = if found == 1 { "speck" } else { "specks" };
-        let change = Change::new(format!("{found} {noun} repaired"))
+        let change = Change::new(format!("specks repaired: {found}"))
             .value("specks", found as f64)
             .share(share);
         Ok(Outcome::changed(raster, change))
@@ -118,6 +122,9 @@ impl Despeckle {
             speck.pixels.retain(|i| taken.add(*i));
         }
         specks.retain(|speck| !speck.pixels.is_empty());
+        if specks.len() < self.min_specks as usize {
+            specks.clear();
+        }
         (luma, specks)
     }
 
@@ -285,9 +292,15 @@ mod tests {
     use crate::ops::support::synthetic::Random;
     use fonds_core::{ColorModel, Samples};
 
-    const SPECKS: [(usize, usize, u16); 3] = [(60, 40, 0), (140, 90, 65_535), (100, 130, 2000)];
+    const SPECKS: [(usize, usize, u16); 5] = [
+        (60, 40, 0),
+        (140, 90, 65_535),
+        (100, 130, 2000),
+        (20, 100, 500),
+        (180, 20, 60_000),
+    ];
 
-    /// An even slope with a little grain, in 16-bit RGB with alpha, and three specks.
+    /// An even slope with a little grain, in 16-bit RGB with alpha, and specks.
     fn dusty(specks: &[(usize, usize, u16)]) -> Raster {
         let mut random = Random(3);
         let samples = (0..200 * 160_usize).flat_map(|i| {
@@ -309,7 +322,7 @@ mod tests {
         let (with, without) = (dusty(&SPECKS), dusty(&[]));
         let outcome = Despeckle::default().apply(with.clone()).unwrap();
         let change = outcome.change.unwrap();
-        assert_eq!(change.values, [("specks", 3.0)]);
+        assert_eq!(change.values, [("specks", 5.0)]);
         let found = outcome.raster.as_slice::<u16>().unwrap().chunks_exact(4);
         let before = with.as_slice::<u16>().unwrap().chunks_exact(4);
         let clean = without.as_slice::<u16>().unwrap().chunks_exact(4);
@@ -324,19 +337,26 @@ mod tests {
             changed += usize::from(found != before);
         }
         let share = change.changed_share.unwrap() * 32_000.0;
-        assert!(changed as f64 <= share + 1e-6 && share < 100.0);
+        assert!(changed as f64 <= share + 1e-6 && share < 160.0);
     }
 
     #[test]
     fn signs_are_told_apart() {
-        for (sign, count) in [(SpeckSign::Dark, 2.0), (SpeckSign::Light, 1.0)] {
+        for (sign, count) in [(SpeckSign::Dark, 3.0), (SpeckSign::Light, 2.0)] {
             let op = Despeckle {
                 sign,
+                min_specks: 1,
                 ..Despeckle::default()
             };
             let change = op.apply(dusty(&SPECKS)).unwrap().change.unwrap();
             assert_eq!(change.values, [("specks", count)]);
         }
+    }
+
+    #[test]
+    fn lone_dots_stay() {
+        let outcome = Despeckle::default().apply(dusty(&SPECKS[..3])).unwrap();
+        assert_eq!(outcome, Outcome::unchanged(dusty(&SPECKS[..3])));
     }
 
     #[test]

@@ -153,7 +153,31 @@ impl Search<'_> {
     fn accepts(&self, speck: &Speck) -> bool {
         let core = self.core(speck);
         let contrast = self.ring_contrast(speck);
-        contrast >= f32::from(self.rules.contrast) && self.is_alone(speck, core)
+        contrast >= f32::from(self.rules.contrast)
+            && self.is_alone(speck, core)
+            && self.is_far_from_edges(speck, contrast)
+    }
+
+    /// Whether the light stays nearly the same in the wider surroundings: catch-lights, beads and
+    /// buttons lie on things that end nearby.
+    fn is_far_from_edges(&self, speck: &Speck, contrast: f32) -> bool {
+        let [left, top, right, bottom] = self.window(speck, 4 * self.rules.max_size);
+        let mut bins = [0_usize; 256];
+        for y in top..=bottom {
+            for value in &self.luma.row(y)[left..=right] {
+                bins[usize::from(*value)] += 1;
+            }
+        }
+        let area = (right - left + 1) * (bottom - top + 1);
+        let quantile = |wanted: usize| {
+            let mut below = 0;
+            let reached = |bin: &usize| {
+                below += bin;
+                below > wanted
+            };
+            bins.iter().position(reached).unwrap_or(255) as f32
+        };
+        quantile(area * 19 / 20) - quantile(area / 20) <= 1.5 * self.rules.evenness * contrast
     }
 
     fn core(&self, speck: &Speck) -> u8 {

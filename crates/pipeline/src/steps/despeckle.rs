@@ -21,6 +21,9 @@ step_args! {
         max_size: Option<u32> = Despeckle::default().max_size,
         /// How little a speck may stand out, 0 (only the most obvious) to 1.
         sensitivity: f64 = Despeckle::default().sensitivity,
+        /// Fewer specks than this are left alone, 1 to 10000: dust comes in numbers, and
+        /// a lone dot may be a bird.
+        min_specks: u32 = Despeckle::default().min_specks,
         /// Which specks are looked for: "dark", "light" or "both".
         sign: Sign = Sign::Both,
     }
@@ -33,6 +36,7 @@ pub(super) fn kind() -> StepKind {
         let despeckle = Despeckle {
             max_size: keys.max_size,
             sensitivity: keys.sensitivity,
+            min_specks: keys.min_specks,
             sign: match keys.sign {
                 Sign::Dark => SpeckSign::Dark,
                 Sign::Light => SpeckSign::Light,

@@ -1,38 +1,26 @@
 //! JPEG: baseline and progressive, gray, `YCbCr`, RGB, CMYK and YCCK.
 //!
-//! The decoder runs in its strict mode on a stream that is known to reach its end mark, so that
-//! what is missing is an error: the forgiving mode fills the rest with gray and says nothing.
+//! What is missing is an error and is never filled in; `stream` says how.
 
 pub(crate) mod segments;
+mod stream;
 
 use fonds_core::{Code, Error, Flag, PixelFormat, Result, Samples};
 use rayon::prelude::*;
-use zune_core::bytestream::ZCursor;
-use zune_core::colorspace::ColorSpace;
-use zune_core::options::DecoderOptions;
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::errors::DecodeErrors;
 
 use super::color_in::CmykToRgb;
 use super::exif;
 use super::guard::zeroed;
 use super::page::{Container, Header, Pixels, ppi};
 use crate::facts::PpiSource;
-use segments::{Frame, Segments, end_of_image};
+use segments::{Frame, Segments};
+pub(super) use stream::Raw;
 
 /// An opened JPEG file.
 pub(super) struct Jpeg<'a> {
     bytes: &'a [u8],
     segments: Segments<'a>,
     frame: Frame,
-}
-
-/// Samples as a stream has them, interleaved.
-pub(super) struct Raw {
-    pub(super) samples: Vec<u8>,
-    pub(super) width: usize,
-    pub(super) height: usize,
-    pub(super) channels: usize,
 }
 
 impl<'a> Jpeg<'a> {
@@ -92,15 +80,12 @@ impl Container for Jpeg<'_> {
     }
 
     fn pixels(&self, _: u32, header: &Header) -> Result<Pixels> {
-        let end = self
-            .segments
-            .scan
-            .and_then(|scan| end_of_image(self.bytes, scan));
-        let end = end.ok_or_else(|| {
-            Error::new(Code::Truncated, "the JPEG stream ends before its end mark")
-        })?;
-        let raw = decode_complete(&self.bytes[..end], true)?;
+        let (mut raw, end) = stream::decode(self.bytes, &self.segments, true)?;
         let mut pixels = if raw.channels == 4 {
+            // All writers follow Adobe, whose inks are stored inverted.
+            raw.samples
+                .par_iter_mut()
+                .for_each(|sample| *sample = 255 - *sample);
             let inks = CmykToRgb::new(header.icc.as_deref());
             let mut pixels = Pixels::of(Samples::U8(from_inks(&raw, &inks)?), header);
             pixels.profile_spent = true;
@@ -129,56 +114,9 @@ pub(super) fn has_scan(stream: &[u8]) -> bool {
 
 /// Decodes a stream inside a TIFF. `YCbCr` becomes RGB when asked; CMYK stays as stored.
 pub(super) fn decode_raw(stream: &[u8], to_rgb: bool) -> Result<Raw> {
-    let frame = frame_of(stream)?;
-    let scan = segments::read(stream).scan;
-    if scan.and_then(|scan| end_of_image(stream, scan)).is_some() {
-        return decode(stream, to_rgb);
-    }
-    let (width, height) = (frame.width, frame.height);
-    let message = format!("a JPEG stream of {width} × {height} pixels is truncated");
-    Err(Error::new(Code::Truncated, message))
-}
-
-/// Decodes a stream that is known to have its end mark; CMYK as ink, 255 for full.
-fn decode_complete(stream: &[u8], to_rgb: bool) -> Result<Raw> {
-    let mut raw = decode(stream, to_rgb)?;
-    if raw.channels == 4 {
-        // All writers follow Adobe, whose inks are stored inverted.
-        raw.samples
-            .iter_mut()
-            .for_each(|sample| *sample = 255 - *sample);
-    }
-    Ok(raw)
-}
-
-fn decode(stream: &[u8], to_rgb: bool) -> Result<Raw> {
-    let options = DecoderOptions::default()
-        .set_strict_mode(true)
-        .set_max_width(usize::from(u16::MAX))
-        .set_max_height(usize::from(u16::MAX));
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(stream), options);
-    decoder.decode_headers().map_err(failed)?;
-    let stored = decoder.input_colorspace().unwrap_or(ColorSpace::Unknown);
-    let wanted = match stored {
-        ColorSpace::YCbCr if to_rgb => ColorSpace::RGB,
-        ColorSpace::Luma | ColorSpace::YCbCr | ColorSpace::RGB => stored,
-        ColorSpace::CMYK | ColorSpace::YCCK => stored,
-        other => return Err(variant(&format!("JPEG with {other:?} colours"))),
-    };
-    decoder.set_options(options.jpeg_set_out_colorspace(wanted));
-    let (width, height) = decoder.dimensions().unwrap_or_default();
-    let channels = wanted.num_components();
-    let mut samples = zeroed(width * height * channels)?;
-    decoder.decode_into(&mut samples).map_err(failed)?;
-    if stored == ColorSpace::YCCK {
-        samples.par_chunks_exact_mut(4).for_each(ycck_to_cmyk);
-    }
-    Ok(Raw {
-        samples,
-        width,
-        height,
-        channels,
-    })
+    let segments = segments::read(stream);
+    checked(segments.frame)?;
+    stream::decode(stream, &segments, to_rgb).map(|(raw, _)| raw)
 }
 
 fn checked(frame: Option<Frame>) -> Result<Frame> {
@@ -204,30 +142,6 @@ fn checked(frame: Option<Frame>) -> Result<Frame> {
 fn variant(what: &str) -> Error {
     Error::new(Code::UnsupportedVariant, format!("{what} is not decoded"))
         .hint("convert it to TIFF or PNG first, for example with `djpeg` or ImageMagick")
-}
-
-fn failed(error: DecodeErrors) -> Error {
-    let code = match &error {
-        DecodeErrors::ExhaustedData | DecodeErrors::IoErrors(_) => Code::Truncated,
-        DecodeErrors::FormatStatic(text) if text.contains("Premature") => Code::Truncated,
-        DecodeErrors::Unsupported(_) => Code::UnsupportedVariant,
-        _ => Code::Corrupt,
-    };
-    Error::new(code, format!("the JPEG stream is damaged: {error}"))
-}
-
-/// Undoes the colour transform of Adobe's YCCK (BT.601, full range), K is left alone.
-fn ycck_to_cmyk(pixel: &mut [u8]) {
-    let [y, cb, cr] = [0, 1, 2].map(|place| f32::from(pixel[place]));
-    let (cb, cr) = (cb - 128.0, cr - 128.0);
-    let rgb = [
-        y + 1.402 * cr,
-        y - 0.344_136 * cb - 0.714_136 * cr,
-        y + 1.772 * cb,
-    ];
-    for (ink, light) in pixel.iter_mut().zip(rgb) {
-        *ink = 255 - <u8 as fonds_core::Sample>::from_f32(light);
-    }
 }
 
 fn from_inks(raw: &Raw, inks: &CmykToRgb) -> Result<Vec<u8>> {

@@ -15,6 +15,8 @@ pub(crate) struct Segments<'a> {
     pub(crate) icc: Option<Vec<u8>>,
     /// Where the data of the first scan begins.
     pub(crate) scan: Option<usize>,
+    /// How many components the first scan has.
+    pub(crate) scan_components: u8,
 }
 
 /// A start-of-frame segment.
@@ -59,6 +61,7 @@ pub(crate) fn read(bytes: &[u8]) -> Segments<'_> {
             }
             0xda => {
                 found.scan = Some(next);
+                found.scan_components = body.first().copied().unwrap_or(0);
                 break;
             }
             0xd9 => break,
@@ -70,19 +73,63 @@ pub(crate) fn read(bytes: &[u8]) -> Segments<'_> {
     found
 }
 
-/// Where the stream that begins at 0 ends, just behind its end mark; `None` when it has none.
-pub(crate) fn end_of_image(bytes: &[u8], scan: usize) -> Option<usize> {
-    let mut at = scan;
+/// Where the coded data of each scan ends, and where the stream does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scans {
+    /// Offsets of the markers that end coded data, the end mark among them.
+    pub(crate) ends: Vec<usize>,
+    /// Just behind the end mark.
+    pub(crate) end: usize,
+}
+
+/// Walks over the scans from the data of the first one on; `None` when there is no end mark.
+pub(crate) fn scans(bytes: &[u8], first: usize) -> Option<Scans> {
+    let (mut at, mut ends, mut coded) = (first, Vec::new(), true);
     loop {
         at += bytes.get(at..)?.iter().position(|byte| *byte == 0xff)?;
         match *bytes.get(at + 1)? {
-            0xd9 => return Some(at + 2),
             // Stuffed zeros and restarts belong to the scan, a second 0xff is a fill byte.
             0x00 | 0x01 | 0xd0..=0xd7 => at += 2,
             0xff => at += 1,
-            _ => at = segment(bytes, at).map_or(at + 2, |(_, _, next)| next),
+            marker => {
+                if coded {
+                    ends.push(at);
+                }
+                if marker == 0xd9 {
+                    return Some(Scans { ends, end: at + 2 });
+                }
+                at = segment(bytes, at).map_or(at + 2, |(_, _, next)| next);
+                coded = marker == 0xda;
+            }
         }
     }
+}
+
+/// The stream with ones behind the coded data of each scan.
+///
+/// No Huffman code consists of ones alone, so that a decoder that still wants data there finds an
+/// error; at a marker it would go on with zeros, which are pixels. A decoder that has all of its
+/// data skips them like any bytes before a marker.
+pub(crate) fn with_stops(bytes: &[u8], scans: &Scans) -> Vec<u8> {
+    // Decoders read up to eight bytes ahead; codes and their bits take less than four.
+    const STOP: [u8; 32] = {
+        let mut stop = [0xff; 32];
+        let mut at = 1;
+        while at < 32 {
+            stop[at] = 0;
+            at += 2;
+        }
+        stop
+    };
+    let mut stream = Vec::with_capacity(scans.end + scans.ends.len() * STOP.len());
+    let mut from = 0;
+    for end in &scans.ends {
+        stream.extend_from_slice(&bytes[from..*end]);
+        stream.extend_from_slice(&STOP);
+        from = *end;
+    }
+    stream.extend_from_slice(&bytes[from..scans.end]);
+    stream
 }
 
 /// The next segment at or after `at`: its marker, its body and where it ends.
@@ -167,12 +214,12 @@ mod tests {
         assert_eq!(frame.marker, 0xc2);
         assert_eq!(found.jfif.unwrap().version, (1, 2));
         assert_eq!(found.jfif.unwrap().x, 300);
-        let end = end_of_image(SMALL, found.scan.unwrap());
-        assert_eq!(end, Some(SMALL.len() - 2));
-        assert_eq!(
-            end_of_image(&SMALL[..SMALL.len() - 3], found.scan.unwrap()),
-            None
-        );
+        let scan = found.scan.unwrap();
+        let scans = scans(SMALL, scan).unwrap();
+        assert_eq!(scans.end, SMALL.len() - 2);
+        assert_eq!(scans.ends, [SMALL.len() - 4]);
+        assert_eq!(super::scans(&SMALL[..SMALL.len() - 3], scan), None);
+        assert_eq!(with_stops(SMALL, &scans).len(), scans.end + 32);
     }
 
     #[test]
@@ -180,7 +227,7 @@ mod tests {
         for len in 0..SMALL.len() {
             let found = read(&SMALL[..len]);
             if let Some(scan) = found.scan {
-                end_of_image(&SMALL[..len], scan);
+                scans(&SMALL[..len], scan);
             }
         }
     }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::codec::{Codec, reverse_bits, short};
 use super::compose::{Colors, spread_chroma};
 use super::ifd::{Ifd, Tree};
-use super::layout::{Layout, Photometric, SampleKind, unsupported};
+use super::layout::{Layout, Photometric, unsupported};
 use super::unpack::{Coding, Native};
 use super::{jpeg_chunk, predict};
 use crate::decode::guard::zeroed;
@@ -137,7 +137,8 @@ impl<'a> Chunks<'a> {
     fn stored(&self, index: usize) -> Result<Cow<'a, [u8]>> {
         let (offset, count) = self.span(index);
         let found = self.tree.slice_up_to(offset, count);
-        if count != u64::MAX && (found.len() as u64) < count {
+        // Plain chunks are as long as their pixels, whatever else is said of them.
+        if self.codec != Codec::None && count != u64::MAX && (found.len() as u64) < count {
             return Err(short(found.len(), count as usize));
         }
         if found.is_empty() || offset == 0 {
@@ -154,7 +155,7 @@ impl<'a> Chunks<'a> {
         if self.is_direct(colors) {
             return self
                 .direct(colors, index, band)
-                .map_err(|e| self.in_chunk(e, index));
+                .map_err(|e| self.in_chunk(&e, index));
         }
         let (across, _) = self.layout.grid();
         let rows = self.layout.rows_in(index);
@@ -165,7 +166,7 @@ impl<'a> Chunks<'a> {
             let place = index * across + column;
             let chunk: Vec<T> = self
                 .chunk(place, rows)
-                .map_err(|e| self.in_chunk(e, place))?;
+                .map_err(|e| self.in_chunk(&e, place))?;
             let left = column * chunk_width;
             let visible = chunk_width.min(self.layout.width as usize - left);
             let span = left * colors.decoded..(left + visible) * colors.decoded;
@@ -185,8 +186,7 @@ impl<'a> Chunks<'a> {
     /// Whether the decompressed bytes of a strip are rows of the page already.
     fn is_direct<T: Native>(&self, colors: &Colors<T>) -> bool {
         let layout = &self.layout;
-        let native =
-            usize::from(layout.bits) == 8 * size_of::<T>() && layout.kind != SampleKind::Signed;
+        let native = usize::from(layout.bits) == 8 * size_of::<T>();
         colors.is_plain() && native && !layout.tiled && !layout.planar && !layout.is_subsampled()
     }
 
@@ -212,7 +212,14 @@ impl<'a> Chunks<'a> {
         let row_samples = width * layout.plane_samples();
         let mut row: Vec<T> = zeroed(row_samples)?;
         let coding = self.coding();
-        for plane in 0..layout.planes() {
+        // Planes that are left out need not even be there.
+        let planes = layout.planes()
+            - if layout.planar {
+                layout.dropped_samples()
+            } else {
+                0
+            };
+        for plane in 0..planes {
             let stored = self.stored(plane * across * down + place)?;
             self.plane(&stored, &mut bytes)?;
             let stored_rows = bytes.chunks_exact(layout.row_bytes());
@@ -250,7 +257,6 @@ impl<'a> Chunks<'a> {
     fn coding(&self) -> Coding {
         Coding {
             bits: self.layout.bits,
-            kind: self.layout.kind,
             indices: self.layout.photometric == Photometric::Palette,
         }
     }
@@ -267,7 +273,7 @@ impl<'a> Chunks<'a> {
         predict::undo(&self.layout, self.tree.big_endian(), out)
     }
 
-    fn in_chunk(&self, error: Error, index: usize) -> Error {
+    fn in_chunk(&self, error: &Error, index: usize) -> Error {
         let what = if self.layout.tiled { "tile" } else { "strip" };
         let mut placed = Error::new(error.code(), format!("{what} {index}: {}", error.message()));
         for hint in error.hints() {

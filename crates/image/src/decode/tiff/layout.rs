@@ -9,7 +9,8 @@ use super::ifd::Ifd;
 pub(super) enum SampleKind {
     /// Unsigned integers.
     Unsigned,
-    /// Two's complement integers.
+    /// Two's complement integers. They are read as unsigned ones, like most programs do: of the
+    /// pictures with this mark few have negative values, and many writers set it without meaning.
     Signed,
     /// IEEE 754.
     Float,

@@ -180,7 +180,7 @@ fn output(ifd: &Ifd, layout: &Layout) -> PixelFormat {
 
 /// Whether a palette entry of 16 bits is one of 8: shifted, or spread over the range.
 fn is_byte(entry: u64) -> bool {
-    entry & 0xff == 0 || entry & 0xff == entry >> 8
+    entry.trailing_zeros() >= 8 || entry & 0xff == entry >> 8
 }
 
 fn flags(layout: &Layout) -> Flags {
@@ -227,7 +227,9 @@ fn palette<T: Native>(ifd: &Ifd, entry: impl Fn(u64) -> T) -> Vec<[T; 3]> {
     let mut entries = ifd.uints(320).unwrap_or_default();
     // Early writers filled in 8-bit values.
     if entries.iter().all(|entry| *entry < 256) {
-        entries.iter_mut().for_each(|entry| *entry *= 257);
+        for entry in &mut entries {
+            *entry *= 257;
+        }
     }
     let count = entries.len() / 3;
     let color = |index: usize| [0, 1, 2].map(|channel| entry(entries[channel * count + index]));
@@ -276,7 +278,7 @@ fn notes(layout: &Layout, inks: &CmykToRgb) -> Vec<String> {
         _ => {}
     }
     if layout.kind == SampleKind::Signed {
-        notes.push("signed samples shifted to start at zero".into());
+        notes.push("signed samples read as unsigned ones".into());
     }
     if layout.loses_depth() {
         let to = if layout.depth() == Depth::F32 { 32 } else { 16 };

@@ -24,7 +24,7 @@ pub(super) fn undo(layout: &Layout, big_endian: bool, rows: &mut [u8]) -> Result
         2 => {
             for row in rows.chunks_exact_mut(row_bytes) {
                 to_native(layout.bits, foreign, row);
-                horizontal(layout.bits, stride, row)?;
+                horizontal(layout.bits, stride, row);
             }
         }
         3 => return Err(damaged("the floating-point predictor is for floats")),
@@ -41,7 +41,7 @@ fn to_native(bits: u16, foreign: bool, bytes: &mut [u8]) {
     }
 }
 
-fn horizontal(bits: u16, stride: usize, row: &mut [u8]) -> Result<()> {
+fn horizontal(bits: u16, stride: usize, row: &mut [u8]) {
     match bits {
         8 => {
             for index in stride..row.len() {
@@ -62,7 +62,6 @@ fn horizontal(bits: u16, stride: usize, row: &mut [u8]) -> Result<()> {
         }),
         _ => odd(bits, stride, row),
     }
-    Ok(())
 }
 
 fn accumulate<const N: usize>(
@@ -122,9 +121,10 @@ fn floating(row: &mut [u8], scratch: &mut [u8], stride: usize, bytes: usize) {
     let count = row.len() / bytes;
     for (index, sample) in row.chunks_exact_mut(bytes).enumerate() {
         for (place, byte) in sample.iter_mut().enumerate() {
-            let plane = match cfg!(target_endian = "little") {
-                true => bytes - 1 - place,
-                false => place,
+            let plane = if cfg!(target_endian = "little") {
+                bytes - 1 - place
+            } else {
+                place
             };
             *byte = scratch[plane * count + index];
         }

@@ -3,7 +3,6 @@
 use bytemuck::Pod;
 use fonds_core::Sample;
 
-use super::layout::SampleKind;
 use super::predict::read_bits;
 use crate::decode::color_in::Ink;
 
@@ -11,7 +10,6 @@ use crate::decode::color_in::Ink;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Coding {
     pub(super) bits: u16,
-    pub(super) kind: SampleKind,
     /// Values are places in a palette: they are not to be scaled.
     pub(super) indices: bool,
 }
@@ -26,7 +24,6 @@ impl Native for u8 {
     fn unpack(coding: Coding, row: &[u8], out: &mut [Self]) {
         let bits = coding.bits;
         match bits {
-            8 if coding.kind == SampleKind::Signed => each(row, out, |[byte]: [u8; 1]| byte ^ 0x80),
             8 => out.copy_from_slice(&row[..out.len()]),
             1 | 2 | 4 => powers_of_two(coding, row, out),
             _ => shared_bytes(coding, row, out, |value| value as u8),
@@ -36,17 +33,9 @@ impl Native for u8 {
 
 impl Native for u16 {
     fn unpack(coding: Coding, row: &[u8], out: &mut [Self]) {
-        let signed = coding.kind == SampleKind::Signed;
         match coding.bits {
-            16 if signed => each(row, out, |bytes| u16::from_ne_bytes(bytes) ^ 0x8000),
             16 => each(row, out, u16::from_ne_bytes),
-            32 if signed => each(row, out, |bytes| {
-                high_half(u32::from_ne_bytes(bytes) ^ 1 << 31)
-            }),
             32 => each(row, out, |bytes| high_half(u32::from_ne_bytes(bytes))),
-            64 if signed => each(row, out, |bytes| {
-                high_half(((u64::from_ne_bytes(bytes) ^ 1 << 63) >> 32) as u32)
-            }),
             64 => each(row, out, |bytes| {
                 high_half((u64::from_ne_bytes(bytes) >> 32) as u32)
             }),
@@ -107,12 +96,8 @@ fn powers_of_two(coding: Coding, row: &[u8], out: &mut [u8]) {
 fn shared_bytes<T: Sample>(coding: Coding, row: &[u8], out: &mut [T], index: impl Fn(u64) -> T) {
     let bits = usize::from(coding.bits);
     let most = ((1_u128 << bits) - 1) as u64;
-    let offset = match coding.kind {
-        SampleKind::Signed => 1 << (bits - 1),
-        _ => 0,
-    };
     for (place, sample) in out.iter_mut().enumerate() {
-        let value = read_bits(row, place * bits, bits) ^ offset;
+        let value = read_bits(row, place * bits, bits);
         *sample = if coding.indices {
             index(value)
         } else {
@@ -122,9 +107,10 @@ fn shared_bytes<T: Sample>(coding: Coding, row: &[u8], out: &mut [T], index: imp
 }
 
 fn native24([a, b, c]: [u8; 3]) -> u32 {
-    match cfg!(target_endian = "little") {
-        true => u32::from_le_bytes([a, b, c, 0]),
-        false => u32::from_be_bytes([0, a, b, c]),
+    if cfg!(target_endian = "little") {
+        u32::from_le_bytes([a, b, c, 0])
+    } else {
+        u32::from_be_bytes([0, a, b, c])
     }
 }
 
@@ -162,12 +148,7 @@ mod tests {
     use super::*;
 
     fn coding(bits: u16, indices: bool) -> Coding {
-        let kind = SampleKind::Unsigned;
-        Coding {
-            bits,
-            kind,
-            indices,
-        }
+        Coding { bits, indices }
     }
 
     #[test]
