@@ -26,12 +26,14 @@
 //!
 //! This crate writes nothing, and knows neither catalog nor pipeline nor tensor.
 
+mod describe;
 mod roots;
 mod select;
 mod shard;
 mod source;
 mod walk;
 
+pub use describe::{Description, PageContent, PageDescription, describe};
 pub use roots::roots_overlap;
 pub use select::{Globs, PICTURES, Selection, SkipReason, WalkOptions};
 pub use shard::{Shard, in_shard};

@@ -54,7 +54,7 @@ fn photographs() -> Result<Vec<Fixture>> {
         ),
         (
             "photographs/portrait No. 7.jpg".into(),
-            files::jpeg(&scratched_portrait(), 86, &portrait)?,
+            files::jpeg(&scratched_portrait(), 92, &portrait)?,
         ),
         (
             "photographs/1974/mill farm.jpg".into(),
@@ -62,13 +62,20 @@ fn photographs() -> Result<Vec<Fixture>> {
         ),
         (
             "photographs/1974/lake, clean.jpg".into(),
-            files::jpeg(&landscape::lake(900, 650), 90, &clean)?,
+            files::jpeg(&clean_lake(), 90, &clean)?,
         ),
         (
             "photographs/negatives/plate 07.tif".into(),
             tiff::deep(&negative())?,
         ),
     ])
+}
+
+/// The whole range of tones, sharp, level, without grain.
+fn clean_lake() -> Canvas {
+    let mut picture = landscape::lake(900, 650);
+    picture.map(|_, _, color| color.map(|v| (v - 0.10) * 1.13));
+    picture
 }
 
 /// Faded to brown, yellowed, dusty.
@@ -96,7 +103,7 @@ fn scratched_portrait() -> Canvas {
     damage::ring(&mut picture, [486.0, 690.0], 74.0, 0.5);
     damage::scratches(&mut picture, 5, 9);
     damage::dust(&mut picture, 6, 60);
-    damage::grain(&mut picture, 7, 0.030, true);
+    damage::grain(&mut picture, 7, 0.036, true);
     picture
 }
 
@@ -189,7 +196,11 @@ fn postcards() -> Result<Vec<Fixture>> {
     // Orientation 6 says: turn clockwise to see it upright. So it is stored turned back.
     let back = detail.turned().turned().turned();
     let right = files::jpeg(&back, 85, &turned(6))?;
-    let left = files::jpeg(&detail.turned(), 85, &turned(8))?;
+    let separate = Extras {
+        separate_scans: true,
+        ..turned(8)
+    };
+    let left = files::jpeg(&detail.turned(), 85, &separate)?;
     Ok(vec![
         (
             "postcards/lake (print shop).jpg".into(),

@@ -15,8 +15,8 @@ pub(crate) struct Extras {
     pub(crate) xmp: Option<String>,
     /// An IPTC-IIM block.
     pub(crate) iptc: Option<Vec<u8>>,
-    /// An ICC profile.
-    pub(crate) icc: Option<Vec<u8>>,
+    /// Whether each component has a scan of its own, as some programs write it.
+    pub(crate) separate_scans: bool,
 }
 
 /// A colour JPEG.
@@ -102,8 +102,14 @@ fn encode(
 ) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, quality);
-    encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    encoder.set_optimized_huffman_tables(true);
+    let whole = color == ColorType::Cmyk;
+    encoder.set_sampling_factor(if whole {
+        SamplingFactor::F_1_1
+    } else {
+        SamplingFactor::F_2_2
+    });
+    // This encoder separates the components whenever it fits its tables to them.
+    encoder.set_optimized_huffman_tables(extras.separate_scans);
     if extras.ppi > 0 {
         encoder.set_density(PixelDensity::dpi(extras.ppi));
     }
@@ -116,9 +122,6 @@ fn encode(
     }
     if let Some(iptc) = &extras.iptc {
         encoder.add_app_segment(13, iptc.clone())?;
-    }
-    if let Some(icc) = &extras.icc {
-        encoder.add_icc_profile(icc)?;
     }
     encoder.encode(samples, canvas.width as u16, canvas.height as u16, color)?;
     Ok(bytes)
