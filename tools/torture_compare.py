@@ -24,7 +24,7 @@ from PIL import Image, ImageFile, ImageOps
 # Twice as many are refused as a decompression bomb.
 Image.MAX_IMAGE_PIXELS = 150_000_000
 ImageFile.LOAD_TRUNCATED_IMAGES = False
-OURS = {"JPEG", "MPO", "TIFF", "PNG", "WEBP", "BMP", "DIB", "GIF", "PPM"}
+OURS = {"JPEG", "MPO", "TIFF", "PNG", "WEBP", "BMP", "DIB", "GIF", "PPM", "JPEG2000"}
 
 
 def report(decoder, folder, pixels):

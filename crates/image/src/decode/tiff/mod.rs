@@ -48,18 +48,27 @@ impl<'a> Tiff<'a> {
         let (tree, first) = Tree::open(bytes)?;
         let mut chain = vec![tree.ifd(first)?];
         let mut seen = BTreeSet::from([first]);
-        let mut broken = None;
+        let (mut broken, mut full) = (None, 0);
         while let Some(next) = chain.last().map(|ifd| ifd.next).filter(|next| *next != 0) {
             if !seen.insert(next) {
                 break;
             }
             match tree.ifd(next) {
-                Ok(ifd) => chain.push(ifd),
+                Ok(ifd) => {
+                    full += usize::from(is_full(&ifd));
+                    chain.push(ifd);
+                }
                 Err(_) => broken = Some(next),
             }
-            // One more than allowed is enough for the limit to be reported.
-            if broken.is_some() || chain.len() > limits.max_pages as usize {
+            // One page more than allowed is enough for the limit to be reported; masks and
+            // reduced copies may come with each.
+            if broken.is_some() || full > limits.max_pages as usize {
                 break;
+            }
+            if chain.len() > 4 * limits.max_pages as usize + 16 {
+                let message = format!("{} directories are more than the limit", chain.len());
+                return Err(Error::new(Code::LimitsExceeded, message)
+                    .hint("raise `max_pages` under [limits] if the file is to be trusted"));
             }
         }
         let mut pages: Vec<PageAt> = full_pages(chain).into_iter().map(PageAt::Ifd).collect();
@@ -152,15 +161,16 @@ fn codec_of(ifd: &Ifd) -> Result<Codec> {
 
 /// The directories that are pictures of their own; all of them, if every one claims to be a copy.
 fn full_pages(chain: Vec<Ifd>) -> Vec<Ifd> {
-    let is_full = |ifd: &Ifd| {
-        let (new, old) = (ifd.uint(254).unwrap_or(0), ifd.uint(255).unwrap_or(1));
-        new & 0b101 == 0 && old != 2
-    };
     if chain.iter().any(is_full) {
-        chain.into_iter().filter(|ifd| is_full(ifd)).collect()
+        chain.into_iter().filter(is_full).collect()
     } else {
         chain
     }
+}
+
+fn is_full(ifd: &Ifd) -> bool {
+    let (new, old) = (ifd.uint(254).unwrap_or(0), ifd.uint(255).unwrap_or(1));
+    new & 0b101 == 0 && old != 2
 }
 
 /// Palettes give 8-bit RGB unless their 16-bit entries say more than 8 bits.

@@ -93,7 +93,7 @@ fn odd(bits: u16, stride: usize, row: &mut [u8]) {
 }
 
 /// `bits` bits (up to 64) from bit `at` on, highest first.
-pub(super) fn read_bits(bytes: &[u8], at: usize, bits: usize) -> u64 {
+fn read_bits(bytes: &[u8], at: usize, bits: usize) -> u64 {
     (at..at + bits).fold(0, |value, bit| {
         let byte = bytes.get(bit / 8).copied().unwrap_or(0);
         value << 1 | u64::from(byte >> (7 - bit % 8) & 1)

@@ -3,7 +3,6 @@
 use bytemuck::Pod;
 use fonds_core::Sample;
 
-use super::predict::read_bits;
 use crate::decode::color_in::Ink;
 
 /// How one row is stored, in native byte order.
@@ -96,8 +95,15 @@ fn powers_of_two(coding: Coding, row: &[u8], out: &mut [u8]) {
 fn shared_bytes<T: Sample>(coding: Coding, row: &[u8], out: &mut [T], index: impl Fn(u64) -> T) {
     let bits = usize::from(coding.bits);
     let most = ((1_u128 << bits) - 1) as u64;
-    for (place, sample) in out.iter_mut().enumerate() {
-        let value = read_bits(row, place * bits, bits);
+    let mut bytes = row.iter();
+    let (mut window, mut held) = (0_u128, 0);
+    for sample in out {
+        while held < bits {
+            window = window << 8 | u128::from(bytes.next().copied().unwrap_or(0));
+            held += 8;
+        }
+        held -= bits;
+        let value = (window >> held) as u64 & most;
         *sample = if coding.indices {
             index(value)
         } else {
