@@ -23,7 +23,9 @@ fn main() -> Result<()> {
 
     println!("digest {}", Digest::of(b"abc").prefix(12));
     println!("seed {}", Seed::new(42).derive("map.png").value());
-    let error = Error::new(Code::Truncated, "strip 14 is truncated").at_path("map.tif").at_page(2);
+    let error = Error::new(Code::Truncated, "strip 14 is truncated")
+        .at_path("map.tif")
+        .at_page(2);
     println!("{error} [{}]", error.code());
     Ok(())
 }

@@ -2,21 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use fonds_core::{Error, Limits};
-use fonds_image::decode::{Document, Page};
+use fonds_core::{Error, Flag, Flags, Limits, RelPath};
 use fonds_image::facts::{Metadata, PageFacts};
-use fonds_image::measure::{self, Measure};
-use fonds_image::sniff::{Identity, extension_matches, identify};
-use fonds_ingest::{Source, read_source};
+use fonds_image::measure::Measures;
+use fonds_image::sniff::{Identity, extension_matches};
+use fonds_ingest::{PageContent, PageDescription, Source, describe as describe_bytes, read_source};
 use serde_json::{Map, Value, json};
 
 use crate::exit::{Exit, Outcome};
 use crate::report;
 
 pub(crate) fn inspect(files: &[PathBuf], as_json: bool) -> Outcome {
+    super::run::quiet_panics();
     let mut exit = Exit::Done;
     for (index, path) in files.iter().enumerate() {
-        let described = describe(path);
+        let described = on_quiet_thread(|| describe(path))?;
         if described.get("error").is_some() {
             exit = Exit::SomeFailed;
         }
@@ -32,6 +32,17 @@ pub(crate) fn inspect(files: &[PathBuf], as_json: bool) -> Outcome {
     Ok(exit)
 }
 
+/// Runs on a thread whose panics are not printed: the description says what went wrong.
+fn on_quiet_thread<T: Send>(work: impl FnOnce() -> T + Send) -> anyhow::Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("fonds-inspect".to_owned());
+        let handle = thread.spawn_scoped(scope, work)?;
+        handle
+            .join()
+            .map_err(|_| anyhow::anyhow!("fonds panicked; this is a bug"))
+    })
+}
+
 /// All that is known; what cannot be known is under `error`.
 fn describe(path: &Path) -> Value {
     let mut object = Map::new();
@@ -44,48 +55,27 @@ fn describe(path: &Path) -> Value {
 }
 
 fn describe_source(path: &Path, source: &Source, object: &mut Map<String, Value>) {
-    let identity = identify(&source.bytes);
+    let name = path
+        .file_name()
+        .map(Path::new)
+        .and_then(|name| RelPath::new(name).ok());
+    let Some(name) = name else { return };
+    let described = describe_bytes(&source.bytes, &name, &Limits::DEFAULT);
     object.insert("size".to_owned(), json!(source.fingerprint.stamp.size));
     object.insert(
         "sha256".to_owned(),
         json!(source.fingerprint.digest.to_string()),
     );
-    object.insert("format".to_owned(), identity_json(&identity));
-    let extension = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or_default();
-    object.insert(
-        "extension_matches".to_owned(),
-        json!(extension_matches(&identity, extension)),
-    );
-    if let Some(format) = identity.format {
-        let (metadata, flags) = fonds_image::metadata::read(&source.bytes, format);
-        object.insert("metadata".to_owned(), metadata_json(&metadata));
-        if !flags.is_empty() {
-            object.insert(
-                "metadata_flags".to_owned(),
-                words(flags.iter().map(|f| f.as_str())),
-            );
-        }
+    object.insert("format".to_owned(), identity_json(&described.identity));
+    let matches = extension_matches(&described.identity, name.extension());
+    object.insert("extension_matches".to_owned(), json!(matches));
+    object.insert("metadata".to_owned(), metadata_json(&described.metadata));
+    object.insert("flags".to_owned(), words(&described.flags));
+    if let Some(error) = described.error() {
+        put_error(object, error);
     }
-    match Document::open(&source.bytes, &Limits::DEFAULT) {
-        Ok(mut document) => {
-            let pages = (0..document.page_count()).map(|page| match document.decode(page) {
-                Ok(page) => page_json(&page),
-                Err(error) => {
-                    let mut object = Map::new();
-                    put_error(&mut object, &error);
-                    Value::Object(object)
-                }
-            });
-            let pages: Vec<Value> = pages.collect();
-            if let Some(error) = pages.iter().find_map(|page| page.get("error")) {
-                object.insert("error".to_owned(), error.clone());
-            }
-            object.insert("pages".to_owned(), Value::Array(pages));
-        }
-        Err(error) => put_error(object, &error),
+    if let Ok(pages) = &described.pages {
+        object.insert("pages".to_owned(), pages.iter().map(page_json).collect());
     }
 }
 
@@ -104,35 +94,44 @@ fn identity_json(identity: &Identity) -> Value {
     })
 }
 
-fn page_json(page: &Page) -> Value {
-    let Value::Object(mut object) = facts_json(&page.facts) else {
-        return Value::Null;
+fn page_json(page: &PageDescription) -> Value {
+    let facts = page.facts.as_ref().map_or(Value::Null, facts_json);
+    let Value::Object(mut object) = facts else {
+        return json!({ "error": "no header" });
     };
-    object.insert(
-        "decoded_as".to_owned(),
-        json!(page.raster.format().to_string()),
-    );
-    let survey = measure::measure(&page.raster);
-    let mut measures = Map::new();
-    for measure in Measure::ALL {
-        let value = measure::value(&page.raster, measure);
-        measures.insert(
-            measure.as_str().to_owned(),
-            json!((value * 1e5).round() / 1e5),
-        );
-    }
-    object.insert("measures".to_owned(), Value::Object(measures));
-    let hash = measure::perceptual_hash(&page.raster);
-    object.insert("perceptual_hash".to_owned(), json!(format!("{hash:016x}")));
-    let flags = page.flags.iter().copied().chain(survey.flags());
-    object.insert(
-        "flags".to_owned(),
-        words(flags.map(fonds_core::Flag::as_str)),
-    );
-    if !page.notes.is_empty() {
-        object.insert("notes".to_owned(), json!(page.notes));
+    match &page.content {
+        Ok(content) => put_content(&mut object, content),
+        Err(error) => put_error(&mut object, error),
     }
     Value::Object(object)
+}
+
+fn put_content(object: &mut Map<String, Value>, content: &PageContent) {
+    object.insert("decoded_as".to_owned(), json!(content.format.to_string()));
+    object.insert("measures".to_owned(), measures_json(&content.measures));
+    let hash = format!("{:016x}", content.perceptual_hash);
+    object.insert("perceptual_hash".to_owned(), json!(hash));
+    object.insert("flags".to_owned(), words(&content.flags));
+    object.insert("notes".to_owned(), json!(content.notes));
+}
+
+fn measures_json(measures: &Measures) -> Value {
+    let values = [
+        ("blur", measures.blur),
+        ("noise", measures.noise),
+        ("skew", measures.skew_degrees),
+        ("cast", measures.cast),
+        ("clipped", measures.clipped_percent),
+        ("fading", measures.fading),
+        ("border", measures.border),
+    ];
+    let rounded = |value: f64| json!((value * 1e4).round() / 1e4);
+    Value::Object(
+        values
+            .map(|(name, value)| (name.to_owned(), rounded(value)))
+            .into_iter()
+            .collect(),
+    )
 }
 
 fn facts_json(facts: &PageFacts) -> Value {
@@ -183,8 +182,8 @@ fn metadata_json(metadata: &Metadata) -> Value {
     Value::Object(object)
 }
 
-fn words<'a>(words: impl Iterator<Item = &'a str>) -> Value {
-    Value::Array(words.map(|word| json!(word)).collect())
+fn words(flags: &Flags) -> Value {
+    flags.iter().copied().map(Flag::as_str).collect()
 }
 
 /// The same as indented lines for people.

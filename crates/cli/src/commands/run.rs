@@ -111,15 +111,13 @@ fn listen_to_supervisor() {
     });
 }
 
-/// A worker's panic becomes its file's error; the message goes there, not to the terminal.
-fn quiet_panics() {
+/// A panic on one of the threads that process files becomes that file's error, with its message;
+/// the terminal is spared the rest. A panic anywhere else is reported as usual.
+pub(crate) fn quiet_panics() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         let thread = std::thread::current();
-        let ours = thread
-            .name()
-            .is_some_and(|name| name.starts_with("fonds-worker"));
-        if !ours {
+        if !thread.name().is_some_and(|name| name.starts_with("fonds-")) {
             default(info);
         }
     }));
