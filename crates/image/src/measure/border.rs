@@ -4,6 +4,8 @@
 //! the scan, ends in a straight line along most of a side, and shows on at least two sides. White
 //! skies, dark rooms, page margins and the cream borders of prints fail one of these.
 
+use fonds_core::Raster;
+
 use crate::ops::support::plane::Plane;
 use crate::ops::support::reduce::Reduced;
 
@@ -50,13 +52,22 @@ impl Frame {
         }
     }
 
-    /// The box in a picture that is `factor` times as large, and `width` × `height` pixels.
-    pub(crate) fn scaled(self, factor: usize, width: usize, height: usize) -> Self {
+    /// This box of a reduced copy in the pixels of the picture itself.
+    pub(crate) fn scaled(self, reduced: &Reduced, raster: &Raster) -> Self {
+        // A side without a border is the picture's own, whatever the reduction left out there.
+        let far = |place: usize, end: usize, size: u32| {
+            let size = size as usize;
+            if place == end {
+                size
+            } else {
+                (place * reduced.factor).min(size)
+            }
+        };
         Self {
-            left: (self.left * factor).min(width - 1),
-            top: (self.top * factor).min(height - 1),
-            right: (self.right * factor).min(width),
-            bottom: (self.bottom * factor).min(height),
+            left: self.left * reduced.factor,
+            top: self.top * reduced.factor,
+            right: far(self.right, reduced.width, raster.width()),
+            bottom: far(self.bottom, reduced.height, raster.height()),
         }
     }
 
@@ -233,7 +244,7 @@ fn neutral(reduced: &Reduced, frame: &Frame, side: Side, depth: usize) -> bool {
 mod tests {
     use super::*;
     use crate::ops::support::synthetic;
-    use fonds_core::{ColorModel, Raster, Samples};
+    use fonds_core::{ColorModel, Samples};
 
     fn framed(bed: u8, left: usize, top: usize, right: usize, bottom: usize) -> Raster {
         let (width, height) = (400, 300);

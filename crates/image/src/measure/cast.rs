@@ -3,7 +3,7 @@
 use crate::ops::support::reduce::Reduced;
 
 /// Pixels of the reduced copy that are looked at, about.
-const SAMPLES: usize = 4096;
+const SAMPLES: usize = 2048;
 
 /// The share of pixels, from the least colourful, that ought to be gray.
 const NEUTRAL: f64 = 0.2;

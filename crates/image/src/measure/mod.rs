@@ -2,7 +2,7 @@
 //!
 //! All of it is *indicative*: there is no target in the picture to measure against, so a figure
 //! says where to look, not what a scanner is worth. Everything but noise and clipping is measured
-//! on a reduced copy of at most half a megapixel, so that the cost does not grow with the scan.
+//! on a reduced copy of at most a quarter of a megapixel, so that the cost does not grow with the scan.
 //! Samples are read as coded, without their profile; alpha is left out.
 //!
 //! ```
@@ -25,6 +25,7 @@ pub(crate) mod tones;
 use fonds_core::{Flag, Flags, Raster};
 
 use crate::ops::Despeckle;
+use crate::ops::support::plane::Plane;
 use crate::ops::support::reduce::Reduced;
 
 /// Figures of one picture, all indicative.
@@ -164,24 +165,30 @@ impl Measure {
 pub struct Survey<'a> {
     raster: &'a Raster,
     reduced: Reduced,
+    luma: Plane<f32>,
 }
 
 impl<'a> Survey<'a> {
     /// Makes the reduced copy: one pass over the picture.
     pub fn new(raster: &'a Raster) -> Self {
         let reduced = Reduced::of(raster);
-        Self { raster, reduced }
+        let luma = reduced.luma();
+        Self {
+            raster,
+            reduced,
+            luma,
+        }
     }
 
     /// All figures but the damage.
     pub fn measures(&self) -> Measures {
-        let luma = self.reduced.luma();
-        let frame = border::find(&self.reduced, &luma);
-        let tones = tones::Tones::of(&luma, frame.as_ref());
-        let skew = skew::find(&luma);
+        let luma = &self.luma;
+        let frame = border::find(&self.reduced, luma);
+        let tones = tones::Tones::of(luma, frame.as_ref());
+        let skew = skew::find(luma);
         let cast = cast::Cast::of(&self.reduced);
         Measures {
-            blur: blur::laplacian_variance(&luma),
+            blur: blur::laplacian_variance(luma),
             noise: noise::sigma(self.raster),
             skew_degrees: skew.map_or(0.0, |skew| skew.degrees),
             skew_confidence: skew.map_or(0.0, |skew| skew.confidence),
@@ -196,13 +203,13 @@ impl<'a> Survey<'a> {
 
     /// A 64-bit perceptual hash; see [`perceptual_hash`].
     pub fn perceptual_hash(&self) -> u64 {
-        hash::of(&self.reduced.luma())
+        hash::of(&self.luma)
     }
 
     fn frame_box(&self, frame: Option<border::Frame>) -> border::Frame {
         let (width, height) = (self.raster.width() as usize, self.raster.height() as usize);
         match frame {
-            Some(frame) => frame.scaled(self.reduced.factor, width, height),
+            Some(frame) => frame.scaled(&self.reduced, self.raster),
             None => border::Frame::whole(width, height),
         }
     }
@@ -219,10 +226,8 @@ pub fn value(raster: &Raster, measure: Measure) -> f64 {
     match measure {
         Measure::Noise => noise::sigma(raster),
         Measure::Damage => damage(raster),
-        Measure::Blur => blur::laplacian_variance(&survey().reduced.luma()),
-        Measure::Skew => {
-            skew::find(&survey().reduced.luma()).map_or(0.0, |skew| skew.degrees.abs())
-        }
+        Measure::Blur => blur::laplacian_variance(&survey().luma),
+        Measure::Skew => skew::find(&survey().luma).map_or(0.0, |skew| skew.degrees.abs()),
         Measure::Cast => cast::Cast::of(&survey().reduced).chroma,
         Measure::Clipped | Measure::Fading | Measure::Border => framed_value(&survey(), measure),
     }
@@ -242,11 +247,10 @@ pub fn perceptual_hash(raster: &Raster) -> u64 {
 }
 
 fn framed_value(survey: &Survey, measure: Measure) -> f64 {
-    let luma = survey.reduced.luma();
-    let frame = border::find(&survey.reduced, &luma);
+    let frame = border::find(&survey.reduced, &survey.luma);
     match measure {
         Measure::Clipped => tones::clipped_percent(survey.raster, survey.frame_box(frame)),
-        Measure::Fading => tones::Tones::of(&luma, frame.as_ref()).fading(),
+        Measure::Fading => tones::Tones::of(&survey.luma, frame.as_ref()).fading(),
         _ => frame.map_or(0.0, |frame| frame.removed_share(&survey.reduced)),
     }
 }

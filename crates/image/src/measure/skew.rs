@@ -51,25 +51,7 @@ pub(crate) fn find(luma: &Plane<f32>) -> Option<Skew> {
     if width < 64 || height < 64 {
         return None;
     }
-    let text = if width * height > 250_000 {
-        of_text(&halved(luma))
-    } else {
-        of_text(luma)
-    };
-    text.or_else(|| of_edges(luma))
-}
-
-fn halved(luma: &Plane<f32>) -> Plane<f32> {
-    let (width, height) = (luma.width() / 2, luma.height() / 2);
-    let mut half = Plane::new(width, height);
-    for y in 0..height {
-        let (a, b) = (luma.row(2 * y), luma.row(2 * y + 1));
-        let row = &mut half.data_mut()[y * width..][..width];
-        for ((out, a), b) in row.iter_mut().zip(a.chunks_exact(2)).zip(b.chunks_exact(2)) {
-            *out = (a[0] + a[1] + b[0] + b[1]) * 0.25;
-        }
-    }
-    half
+    of_text(luma).or_else(|| of_edges(luma))
 }
 
 fn of_text(luma: &Plane<f32>) -> Option<Skew> {

@@ -8,7 +8,7 @@ use crate::ops::support::rows;
 use crate::ops::support::work::Work;
 
 /// Pixels that are looked at for clipping, at most (whole rows, evenly spread).
-const MAX_SAMPLED: usize = 1_000_000;
+const MAX_SAMPLED: usize = 250_000;
 
 /// A picture with more of its pixels than this at the ends is black and white on purpose.
 const BITONAL_PERCENT: f64 = 98.0;

@@ -32,7 +32,7 @@ impl Crop {
             return Ok(Outcome::unchanged(raster));
         };
         let (width, height) = (raster.width() as usize, raster.height() as usize);
-        let frame = self.widened(frame.scaled(reduced.factor, width, height), width, height);
+        let frame = self.widened(frame.scaled(&reduced, &raster), width, height);
         let Some(frame) = frame.filter(|frame| *frame != Frame::whole(width, height)) else {
             return Ok(Outcome::unchanged(raster));
         };

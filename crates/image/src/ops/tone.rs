@@ -119,7 +119,7 @@ impl Tone {
         let frame = border::find(reduced, &reduced.luma());
         let (width, height) = (raster.width() as usize, raster.height() as usize);
         let frame = frame.map_or(Frame::whole(width, height), |frame| {
-            frame.scaled(reduced.factor, width, height)
+            frame.scaled(reduced, raster)
         });
         let histograms = Histograms::of(raster, frame);
         let joint = histograms.ends(None, self.clip / 100.0);
@@ -490,7 +490,7 @@ mod tests {
         let samples = (0..120 * 120_u32)
             .flat_map(|i| {
                 let v = (40 + i * 7919 % 170) as f32 / 255.0;
-                let tint = [0.0, 0.25, -0.25][(i % 3) as usize];
+                let tint = [0.0, 0.25, -0.25][(i / 7 % 3) as usize];
                 [v.powf(0.8), (v + tint).max(0.0), v.powf(1.3)].map(|v| (v * 255.0) as u8)
             })
             .collect();

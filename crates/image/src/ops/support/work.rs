@@ -18,6 +18,9 @@ pub(crate) trait Work: Sample {
     /// The value on an 8-bit scale; floats are clamped to 0..1.
     fn byte(self) -> u8;
 
+    /// The value in 8-bit code values, with what lies between them.
+    fn code(self) -> f32;
+
     /// Adds a sample to a sum.
     fn add(sum: &mut Self::Sum, sample: Self);
 
@@ -37,6 +40,10 @@ impl Work for u8 {
 
     fn byte(self) -> u8 {
         self
+    }
+
+    fn code(self) -> f32 {
+        f32::from(self)
     }
 
     fn add(sum: &mut u16, sample: Self) {
@@ -61,6 +68,10 @@ impl Work for u16 {
 
     fn byte(self) -> u8 {
         ((u32::from(self) + 128) / 257) as u8
+    }
+
+    fn code(self) -> f32 {
+        f32::from(self) / 257.0
     }
 
     fn add(sum: &mut u32, sample: Self) {
@@ -88,13 +99,17 @@ impl Work for f32 {
         u8::from_unit(self)
     }
 
-    fn add(sum: &mut f32, sample: Self) {
+    fn code(self) -> f32 {
         // A NaN counts as black, as it does when it becomes an integer.
-        *sum += if sample.is_nan() { 0.0 } else { sample };
+        if self.is_nan() { 0.0 } else { self * 255.0 }
+    }
+
+    fn add(sum: &mut f32, sample: Self) {
+        *sum += sample.code();
     }
 
     fn sum_to_codes(sum: f32) -> f32 {
-        sum * 255.0
+        sum
     }
 
     fn at_end(self) -> bool {
