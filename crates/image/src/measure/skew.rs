@@ -296,7 +296,8 @@ fn of_edges(luma: &Plane<f32>) -> Option<Skew> {
         near.copied().collect()
     };
     let group = angles.iter().map(|a| close(*a)).max_by_key(Vec::len)?;
-    if group.len() < 2 || group.len() + 1 < angles.len() {
+    // Of four sides one may be frayed; of fewer none.
+    if group.len() < 2 || group.len() < angles.len() - angles.len() / 4 {
         return None;
     }
     let degrees = group.iter().sum::<f64>() / group.len() as f64;

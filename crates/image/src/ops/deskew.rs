@@ -37,7 +37,7 @@ impl Default for Deskew {
     fn default() -> Self {
         Self {
             max_angle: 5.0,
-            min_angle: 0.25,
+            min_angle: 0.3,
             fill: Fill::Nearest,
         }
     }
