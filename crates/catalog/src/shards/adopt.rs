@@ -64,7 +64,10 @@ fn files(item: &Item) -> Vec<String> {
     let mut files = Vec::new();
     for derivative in &item.derivatives {
         files.push(derivative.path.clone());
-        files.push(format!("{}{SIDECAR_SUFFIX}", derivative.path));
+        // Small pictures and thumbnails for a web site are listed, too, but altered by nobody.
+        if !derivative.path.starts_with("objects/") {
+            files.push(format!("{}{SIDECAR_SUFFIX}", derivative.path));
+        }
     }
     for record in std::iter::once(&item.record).chain(&item.pages) {
         files.extend(site_files(record));

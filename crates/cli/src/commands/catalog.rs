@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fonds_catalog::{
-    Adopt, FileCheck, Finding, Severity, ValidateOptions, adopt_files, merge_catalogs,
+    Adopt, FileCheck, Finding, Severity, ValidateOptions, adopt_files, check_parts, merge_catalogs,
 };
 
 use crate::args::{CatalogCommand, Style};
@@ -63,12 +63,16 @@ fn as_json(finding: &Finding) -> serde_json::Value {
 }
 
 fn merge(parts: &[PathBuf], out: &Path) -> Outcome {
-    std::fs::create_dir_all(out)?;
-    let adopted = adopt_files(parts, out, Adopt::Link)?;
-    let merged = merge_catalogs(parts, out)?;
-    for warning in &merged.warnings {
+    // Wrong parts are refused before a single file is brought over.
+    for warning in check_parts(parts, out)? {
         report::error_line(&format!("warning: {warning}"));
     }
+    std::fs::create_dir_all(out)?;
+    let adopted = adopt_files(parts, out, Adopt::Link)?;
+    for path in &adopted.missing {
+        report::error_line(&format!("{}: a table names it and it is not there", path.display()));
+    }
+    let merged = merge_catalogs(parts, out)?;
     let summary = &merged.summary;
     let (files, rows) = (adopted.linked + adopted.copied, summary.files.total());
     report::line(&format!(
@@ -76,5 +80,5 @@ fn merge(parts: &[PathBuf], out: &Path) -> Outcome {
         parts.len(),
         out.display()
     ));
-    Ok(Exit::Done)
+    Ok(if adopted.missing.is_empty() { Exit::Done } else { Exit::Problems })
 }

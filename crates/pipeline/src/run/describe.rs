@@ -4,7 +4,7 @@ use fonds_catalog::{Hash64, Record, WellFormed};
 use fonds_core::{Code, Flag, Flags, RelPath};
 use fonds_image::decode::Page;
 use fonds_image::facts::{Metadata, PageFacts};
-use fonds_image::measure;
+use fonds_image::measure::Survey;
 use fonds_image::sniff::{Identity, extension_matches};
 
 use crate::plan::CatalogDefaults;
@@ -133,11 +133,12 @@ pub(super) fn measures(row: &mut Record, page: &Page, measured: bool) -> Flags {
         flags.insert(Flag::LowPpi);
     }
     if measured {
-        let measures = measure::measure(&page.raster);
+        let survey = Survey::new(&page.raster);
+        let measures = survey.measures();
         row.blur_score = Some(measures.blur);
         row.noise_score = Some(measures.noise);
         row.clipped_percent = Some(measures.clipped_percent);
-        row.perceptual_hash = Some(Hash64(measure::perceptual_hash(&page.raster)));
+        row.perceptual_hash = Some(Hash64(survey.perceptual_hash()));
         flags.extend(measures.flags());
     }
     flags
