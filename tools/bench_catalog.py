@@ -4,14 +4,14 @@
     tools/bench_catalog.py catalog --fonds target/release/fonds --pipeline pipelines/catalog-only.toml \\
         --input FOLDER [--input FOLDER …]
     tools/bench_catalog.py copies --fonds … --pipeline pipelines/access-copies.toml --input FOLDER
-    tools/bench_catalog.py tiny --fonds … --pipeline catalog.toml [--files 100000]
+    tools/bench_catalog.py tiny --fonds … [--files 100000]
 
 `catalog`: digests, facts and thumbnails, against `sha256sum` over all files and a full decode with
 thumbnails by libvips in one process (threads over files, as many as there are cores).
 `copies`: pictures of 1600 pixels, against `vipsthumbnail`, which decodes JPEG files at reduced
 size: in one process, and with one process a core.
-`tiny`: many very small files, a first and a second run, against reading them; the pipeline should
-write nothing.
+`tiny`: many very small files, a first and a second run, against reading them; catalogued only, without
+thumbnails.
 
 Rounds alternate; every file was read once before. Prints Markdown. Needs Linux, libvips-tools,
 coreutils and, for `catalog`, pyvips.
@@ -63,7 +63,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("what", choices=["catalog", "copies", "tiny"])
     parser.add_argument("--fonds", required=True)
-    parser.add_argument("--pipeline", required=True)
+    parser.add_argument("--pipeline", help="needed but for `tiny`, which uses an empty one")
     parser.add_argument("--input", action="append", default=[])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", default="800,450", help="sizes of the thumbnails in pixels")
@@ -203,6 +203,9 @@ def tiny(args, work):
     first_read = cost(["bash", "-c", reading])
     read = cost(["bash", "-c", reading])
     out = fresh(work / "out")
+    if not args.pipeline:
+        args.pipeline = str(work / "tiny.toml")
+        Path(args.pipeline).write_text('name = "tiny"\n')
     first = cost(fonds(args, archive, out))
     second = cost(fonds(args, archive, out))
     for run in (first, second):
@@ -237,8 +240,8 @@ def tiny_png(number):
 
 def main():
     args = arguments()
-    if args.what != "tiny" and not args.input:
-        raise SystemExit("say --input")
+    if args.what != "tiny" and not (args.input and args.pipeline):
+        raise SystemExit("say --input and --pipeline")
     if args.what != "tiny" and shutil.which("vipsthumbnail") is None:
         raise SystemExit("vipsthumbnail is missing (Debian: libvips-tools)")
     run = {"catalog": catalog, "copies": copies, "tiny": tiny}[args.what]
