@@ -63,14 +63,17 @@ fn as_json(finding: &Finding) -> serde_json::Value {
 }
 
 fn merge(parts: &[PathBuf], out: &Path) -> Outcome {
+    std::fs::create_dir_all(out)?;
     // Wrong parts are refused before a single file is brought over.
     for warning in check_parts(parts, out)? {
         report::error_line(&format!("warning: {warning}"));
     }
-    std::fs::create_dir_all(out)?;
     let adopted = adopt_files(parts, out, Adopt::Link)?;
     for path in &adopted.missing {
-        report::error_line(&format!("{}: a table names it and it is not there", path.display()));
+        report::error_line(&format!(
+            "{}: a table names it and it is not there",
+            path.display()
+        ));
     }
     let merged = merge_catalogs(parts, out)?;
     let summary = &merged.summary;
@@ -80,5 +83,9 @@ fn merge(parts: &[PathBuf], out: &Path) -> Outcome {
         parts.len(),
         out.display()
     ));
-    Ok(if adopted.missing.is_empty() { Exit::Done } else { Exit::Problems })
+    Ok(if adopted.missing.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Problems
+    })
 }

@@ -24,6 +24,10 @@ use crate::spec::{OnError, OnExisting};
 const TICK: Duration = Duration::from_millis(50);
 /// How many results share one round of syncs at most.
 const BATCH: usize = 63;
+/// How many threads wait for the disk at once.
+const SYNC_THREADS: usize = 16;
+/// Results that may wait for the writer.
+const WAITING: usize = 64;
 /// Files that must have been tried before a failure rate means anything.
 const RATE_SAMPLE: u64 = 100;
 /// Deep recursion in a decoder should end as an error of its own making, not as an overflow.
@@ -129,7 +133,7 @@ pub(super) fn drive(
         budget: Arc::clone(budget),
         journal: writer.context.output.clone(),
     });
-    let (sender, results) = bounded(4 * workers.max(1));
+    let (sender, results) = bounded(WAITING);
     let mut slots: Vec<Arc<Slot>> = Vec::new();
     for _ in 0..workers {
         spawn(&shared, &sender, &mut slots)?;
@@ -274,8 +278,9 @@ impl<'a> Writer<'a> {
     /// Gives everything that these results wrote its final name and puts their lines into the
     /// journal: files on the disk first, then the intent, then the names, then the lines.
     pub(super) fn commit(&mut self, mut batch: Vec<Done>) -> Result<()> {
-        for done in &mut batch {
-            if let Err(error) = self.sync_files(done) {
+        let failed = self.sync_files(&batch);
+        for (done, error) in batch.iter_mut().zip(failed) {
+            if let Some(error) = error {
                 self.give_up(done, error)?;
             }
         }
@@ -291,13 +296,41 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn sync_files(&self, done: &Done) -> Result<()> {
-        done.pending.iter().try_for_each(|pending| {
-            pending
-                .file
-                .sync_all()
-                .map_err(|error| self.cannot_write(error, &pending.path))
-        })
+    /// Puts the files of all results on the disk; says for each result what went wrong. Syncs
+    /// that wait at the same time share the file system's own commits, so several threads ask.
+    fn sync_files(&self, batch: &[Done]) -> Vec<Option<Error>> {
+        let next = AtomicUsize::new(0);
+        let sync = |done: &Done| {
+            done.pending.iter().find_map(|pending| {
+                let synced = pending.file.sync_all();
+                synced
+                    .err()
+                    .map(|error| self.cannot_write(error, &pending.path))
+            })
+        };
+        let failed: Vec<Mutex<Option<Error>>> = batch.iter().map(|_| Mutex::default()).collect();
+        let work = || {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some((done, place)) = batch.get(index).zip(failed.get(index)) else {
+                    return;
+                };
+                if let Some(error) = sync(done) {
+                    *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                }
+            }
+        };
+        let waiting = batch.iter().filter(|done| !done.pending.is_empty()).count();
+        std::thread::scope(|scope| {
+            for _ in 1..waiting.min(SYNC_THREADS) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        let failed = failed.into_iter();
+        failed
+            .map(|error| error.into_inner().unwrap_or_else(PoisonError::into_inner))
+            .collect()
     }
 
     fn publish(&self, done: &mut Done) -> Result<()> {

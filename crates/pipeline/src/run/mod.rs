@@ -282,8 +282,8 @@ fn context(
             os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             cpu: processor(),
             device: "cpu".to_owned(),
+            kernel: kernel().to_owned(),
             threads: options.workers as u32,
-            ..Environment::default()
         },
         leftovers: journal.leftovers.clone(),
     })
@@ -295,6 +295,20 @@ fn human_metadata(plan: &Plan, input: &Path) -> Result<HumanMetadata> {
         HumanMetadata::read(&path)
     } else {
         Ok(HumanMetadata::default())
+    }
+}
+
+/// Which code path the codecs take on this processor: the JPEG encoder's AVX2 path rounds
+/// differently from its portable one, so that equal content needs equal paths.
+fn kernel() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        return "avx2";
+    }
+    if cfg!(target_arch = "aarch64") {
+        "neon"
+    } else {
+        "portable"
     }
 }
 
