@@ -55,8 +55,6 @@ flags! {
     Noisy = "noisy",
     /// The picture or text is rotated.
     Skewed = "skewed",
-    /// A step failed or was refused; the picture went on without it.
-    StepRefused = "step_refused",
     /// No source gave a title; the file's stem stands in.
     TitleFromFilename = "title_from_filename",
     /// The file carries data after its end.
@@ -78,7 +76,6 @@ impl Flag {
                 | Self::MaxChangeRefused
                 | Self::MetadataUnreadable
                 | Self::NameNotUtf8
-                | Self::StepRefused
         )
     }
 

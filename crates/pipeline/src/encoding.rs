@@ -9,6 +9,10 @@ use crate::spec::{Format, OutputSpec};
 /// The encoding of an output; `None` after a report when it has no format.
 pub(crate) fn resolve(spec: &OutputSpec, sink: &Sink<'_>) -> Option<Encoding> {
     let Some(format) = &spec.format else {
+        if spec.has_format {
+            // A format that could not be read has been reported where it stands.
+            return None;
+        }
         let error = Error::new(Code::InvalidRequest, "an output needs a `format`");
         sink.report(
             spec.offset,

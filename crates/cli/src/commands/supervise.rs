@@ -94,11 +94,8 @@ fn work(
             command.arg(format!("{flag}={path}"));
         }
     }
-    // The C library keeps freed pictures in one arena for each thread; two are enough, and large
-    // blocks go back to the system at once.
-    command
-        .env("MALLOC_ARENA_MAX", "2")
-        .env("MALLOC_MMAP_THRESHOLD_", "262144");
+    // The C library keeps freed pictures in one arena for each thread; two are enough.
+    command.env("MALLOC_ARENA_MAX", "2");
     command.stdin(Stdio::piped());
     separate(&mut command);
     // The pipe to its standard input stays open as long as this process lives; the worker ends

@@ -160,7 +160,7 @@ fn supervise(
                 batch.extend(results.try_iter().take(BATCH));
                 writer.commit(batch)?;
             }
-            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Timeout) => writer.journal.sync_if_due()?,
             // This function holds a sender itself.
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }

@@ -245,11 +245,7 @@ impl Journal {
         };
         self.end += bytes as u64;
         self.index.insert(line.item.clone(), known);
-        if self.synced.elapsed() >= SYNC_EVERY {
-            self.sync()
-        } else {
-            Ok(())
-        }
+        self.sync_if_due()
     }
 
     /// Notes for good that these files are about to get their final names, so that a run that
@@ -266,6 +262,15 @@ impl Journal {
     pub(super) fn note_run(&mut self, event: &serde_json::Value) -> Result<()> {
         self.end += self.write(event)? as u64;
         self.sync()
+    }
+
+    /// Puts lines that have waited long enough on the disk: when nothing else comes for a while.
+    pub(super) fn sync_if_due(&mut self) -> Result<()> {
+        if self.synced.elapsed() >= SYNC_EVERY {
+            self.sync()
+        } else {
+            Ok(())
+        }
     }
 
     /// Puts everything appended so far on the disk for good.
