@@ -105,12 +105,12 @@ pub(crate) fn scans(bytes: &[u8], first: usize) -> Option<Scans> {
     }
 }
 
-/// The stream with ones behind the coded data of each scan.
+/// The stream up to its end mark, with ones behind the coded data that stops at each of `ends`.
 ///
 /// No Huffman code consists of ones alone, so that a decoder that still wants data there finds an
 /// error; at a marker it would go on with zeros, which are pixels. A decoder that has all of its
 /// data skips them like any bytes before a marker.
-pub(crate) fn with_stops(bytes: &[u8], scans: &Scans) -> Vec<u8> {
+pub(crate) fn with_stops(bytes: &[u8], ends: &[usize], end: usize) -> Vec<u8> {
     // Decoders read up to eight bytes ahead; codes and their bits take less than four.
     const STOP: [u8; 32] = {
         let mut stop = [0xff; 32];
@@ -121,14 +121,14 @@ pub(crate) fn with_stops(bytes: &[u8], scans: &Scans) -> Vec<u8> {
         }
         stop
     };
-    let mut stream = Vec::with_capacity(scans.end + scans.ends.len() * STOP.len());
+    let mut stream = Vec::with_capacity(end + ends.len() * STOP.len());
     let mut from = 0;
-    for end in &scans.ends {
-        stream.extend_from_slice(&bytes[from..*end]);
+    for stop in ends {
+        stream.extend_from_slice(&bytes[from..*stop]);
         stream.extend_from_slice(&STOP);
-        from = *end;
+        from = *stop;
     }
-    stream.extend_from_slice(&bytes[from..scans.end]);
+    stream.extend_from_slice(&bytes[from..end]);
     stream
 }
 
@@ -219,7 +219,8 @@ mod tests {
         assert_eq!(scans.end, SMALL.len() - 2);
         assert_eq!(scans.ends, [SMALL.len() - 4]);
         assert_eq!(super::scans(&SMALL[..SMALL.len() - 3], scan), None);
-        assert_eq!(with_stops(SMALL, &scans).len(), scans.end + 32);
+        let stopped = with_stops(SMALL, &scans.ends, scans.end);
+        assert_eq!(stopped.len(), scans.end + 32);
     }
 
     #[test]

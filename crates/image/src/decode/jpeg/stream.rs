@@ -34,7 +34,13 @@ pub(super) fn decode(bytes: &[u8], segments: &Segments, to_rgb: bool) -> Result<
         .scan
         .and_then(|first| scans(bytes, first))
         .ok_or_else(|| Error::new(Code::Truncated, "the JPEG stream ends before its end mark"))?;
-    let stream = with_stops(bytes, &scans);
+    // zune-jpeg wants the marker right behind each scan but the last of a progressive picture; a
+    // stream that was cut inside a scan has it as its last.
+    let ends = match scans.ends.len().checked_sub(1) {
+        Some(last) if is_progressive(segments) => &scans.ends[last..],
+        _ => &scans.ends[..],
+    };
+    let stream = with_stops(bytes, ends, scans.end);
     let raw = if is_split(segments) {
         second(&stream, segments, to_rgb)?
     } else {
@@ -48,11 +54,16 @@ pub(super) fn decode(bytes: &[u8], segments: &Segments, to_rgb: bool) -> Result<
     Ok((raw, scans.end))
 }
 
+fn is_progressive(segments: &Segments) -> bool {
+    segments.frame.is_some_and(|frame| frame.marker == 0xc2)
+}
+
 /// Whether a sequential picture has its components in separate scans.
 fn is_split(segments: &Segments) -> bool {
-    segments
-        .frame
-        .is_some_and(|frame| frame.marker != 0xc2 && segments.scan_components < frame.components)
+    !is_progressive(segments)
+        && segments
+            .frame
+            .is_some_and(|frame| segments.scan_components < frame.components)
 }
 
 fn first(stream: &[u8], to_rgb: bool) -> Result<Raw> {
