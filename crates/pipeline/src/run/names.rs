@@ -102,7 +102,7 @@ mod tests {
         let output = PlannedOutput {
             id: "restored".into(),
             from: Node::Source,
-            encoding: fonds_image::encode::Encoding::png(),
+            encoding: fonds_image::encode::Encoding::PNG,
             profile: Profile::Keep,
             bit_depth: None,
             name: NameRule(rule.into()),
