@@ -16,13 +16,13 @@ use crate::plan::{
     CatalogDefaults, Gate, NameRule, Node, Plan, PlannedOutput, PlannedStep, Policy, Thumbnails,
 };
 use crate::reader::{Args, At, Sink, near_miss};
-use crate::registry::Registry;
+use crate::registry::{Registry, StepKind};
 use crate::run::{SMALL, THUMB};
 use crate::spec::ThumbnailsSpec;
 use crate::spec::{CatalogSpec, GateSpec, LimitsSpec, OutputSpec, RunSpec, Spec, StepSpec};
 
 /// The longest that a file may take when the pipeline does not say: ten minutes.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// The terms of the IPTC vocabulary that describe how an original was digitised.
 const SOURCE_TYPES: [&str; 4] = ["print", "negativeFilm", "positiveFilm", "digitalCapture"];
@@ -319,7 +319,7 @@ impl<'i> Compiler<'i, '_> {
             let message = format!("unknown operation `{}`", operation.value);
             let hint = near_miss(
                 &operation.value,
-                self.registry.iter().map(|kind| kind.name()),
+                self.registry.iter().map(StepKind::name),
             );
             self.bad_with(operation.offset, message, hint);
             return None;

@@ -300,24 +300,14 @@ mod tests {
             assert_eq!(args.value::<f64>("deep"), Some(2.5));
         });
         assert_eq!(
-            found,
+            found[..2],
             [
                 "line 1, column 1: unknown key `widht` in the file (did you mean `width`?)",
                 "line 2, column 10: `height`: invalid type: string \"tall\", expected u32 ()",
-                "line 3, column 1: unquoted keys cannot contain `\u{fc}` ()".replace(
-                    "unquoted keys cannot contain `\u{fc}`",
-                    &found_message(&found)
-                ),
             ]
         );
-    }
-
-    // The parser's own wording is not ours to fix in a test; that it is placed is.
-    fn found_message(found: &[String]) -> String {
-        let third = found[2]
-            .strip_prefix("line 3, column 1: ")
-            .expect("placed at the key");
-        third.strip_suffix(" ()").expect("no hint").to_owned()
+        // The parser's own wording is not ours to fix in a test; that it is placed is.
+        assert!(found[2].starts_with("line 3, column 1: "), "{}", found[2]);
     }
 
     #[test]
@@ -335,7 +325,7 @@ mod tests {
     #[test]
     fn integers_are_numbers() {
         let found = errors("a = 3", |args| {
-            assert_eq!(args.value::<f64>("a"), Some(3.0))
+            assert_eq!(args.value::<f64>("a"), Some(3.0));
         });
         assert!(found.is_empty(), "{found:?}");
     }

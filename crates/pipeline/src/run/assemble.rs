@@ -229,7 +229,7 @@ fn orphans(ended: &Ended<'_>) -> Vec<String> {
             continue;
         };
         let gone = !found.contains(item);
-        if (!gone && !known.has_stale) || (gone && !known.has_files && !known.has_stale) {
+        if !known.has_stale && !(gone && known.has_files) {
             continue;
         }
         if reader.is_none() {

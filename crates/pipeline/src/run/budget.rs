@@ -141,6 +141,11 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
+    fn in_use(budget: &Budget) -> (u64, usize) {
+        let state = budget.lock();
+        (state.used, state.running)
+    }
+
     #[test]
     fn pixels_in_flight_stay_within_the_total_but_one_always_runs() {
         let budget = Budget::new(100);
@@ -172,7 +177,7 @@ mod tests {
         drop(a);
         b.for_pixels(50);
         drop(b);
-        assert_eq!((budget.lock().used, budget.lock().running), (0, 0));
+        assert_eq!(in_use(&budget), (0, 0));
     }
 
     #[test]
@@ -185,6 +190,6 @@ mod tests {
         next.for_pixels(100);
         hung.for_pixels(7);
         drop((hung, next));
-        assert_eq!((budget.lock().used, budget.lock().running), (0, 0));
+        assert_eq!(in_use(&budget), (0, 0));
     }
 }

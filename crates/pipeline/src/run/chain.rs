@@ -38,13 +38,16 @@ impl Trace {
     }
 }
 
+/// Takes what is at a node, with the traces so far.
+pub(super) type Visit<'a> = dyn FnMut(Node, &Raster, &[Trace]) -> Result<()> + 'a;
+
 /// Sends a picture through all steps of a plan. `visit` sees the picture at each node as soon as
 /// it is there, with the traces so far; nothing is kept longer than a later step needs it.
 pub(super) fn run(
     plan: &Plan,
     source: Raster,
     seed: Seed,
-    visit: &mut dyn FnMut(Node, &Raster, &[Trace]) -> Result<()>,
+    visit: &mut Visit<'_>,
 ) -> Result<Vec<Trace>> {
     let mut walk = Walk {
         plan,

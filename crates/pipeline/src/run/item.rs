@@ -222,7 +222,6 @@ struct Pages {
     flags: Flags,
     derivatives: Vec<Derivative>,
     first_error: Option<Error>,
-    acted: bool,
     written: bool,
     unwritten: bool,
     pixels: u64,
@@ -410,7 +409,6 @@ impl Work<'_> {
                 Some(_) => pages.written |= !derivative.thumbnail,
                 None => pages.unwritten = true,
             }
-            pages.acted |= derivative.acted;
             describe::derivative(row, &derivative);
             pages.derivatives.push(derivative);
         }

@@ -109,7 +109,7 @@ fn derivative(
     let raster = converted.as_ref().unwrap_or(raster);
     let label = Label::new(page, output.from, &acts, traces, &derivative);
     let packet = label.packet();
-    let file = write(page, &path, raster, &output.encoding, &packet)?;
+    let file = write(page, &path, raster, output.encoding, &packet)?;
     let format = output.encoding.fit(raster.format());
     let row = DerivativeRecord {
         filename: page.record.filename.clone(),
@@ -214,7 +214,7 @@ fn thumbnails_of(
         let label = Label::new(page, thumbnails.from, &acts, traces, &derivative);
         let path = names::thumbnail(page.id, folder, suffix);
         make_way(page, &path)?;
-        let file = write(page, &path, &small, &encoding, &label.packet())?;
+        let file = write(page, &path, &small, encoding, &label.packet())?;
         let row = DerivativeRecord {
             filename: page.record.filename.clone(),
             page: page.number,
@@ -278,7 +278,7 @@ fn write(
     page: &PageContext<'_>,
     path: &str,
     raster: &Raster,
-    encoding: &Encoding,
+    encoding: Encoding,
     packet: &str,
 ) -> Result<Pending> {
     let embedded = Embedded {
@@ -289,7 +289,7 @@ fn write(
     };
     let (temp, file) = create(page, path)?;
     let mut writer = BufWriter::with_capacity(256 << 10, file);
-    let encoded = encode::encode(raster, encoding, &embedded, &mut writer);
+    let encoded = encode::encode(raster, &encoding, &embedded, &mut writer);
     finish(path, temp, writer, encoded)
 }
 

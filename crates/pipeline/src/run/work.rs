@@ -140,7 +140,7 @@ pub(super) fn failed_item(
     error: &Error,
 ) -> Item {
     let mut record = Record::new(path.as_str(), id);
-    record.display_template = "record".to_owned();
+    "record".clone_into(&mut record.display_template);
     record.file_size = Some(size);
     record.status = Status::Failed;
     record.error_code = Some(Reason::Error(error.code()));

@@ -26,7 +26,7 @@ pub(super) fn kind() -> StepKind {
         };
         binarize.validate()?;
         let step = Classical::enhancement(keys.json(), move |raster| binarize.apply(raster));
-        Classical {
+        Ok(Classical {
             cost: Cost {
                 scratch_per_pixel: 4.0,
                 growth: 1.0,
@@ -34,6 +34,6 @@ pub(super) fn kind() -> StepKind {
             output: |format| PixelFormat::new(Depth::U8, ColorModel::Gray, format.alpha),
             ..step
         }
-        .boxed()
+        .boxed())
     })
 }

@@ -26,6 +26,6 @@ pub(super) fn kind() -> StepKind {
             strength: keys.strength,
         };
         clahe.validate()?;
-        Classical::enhancement(keys.json(), move |raster| clahe.apply(raster)).boxed()
+        Ok(Classical::enhancement(keys.json(), move |raster| clahe.apply(raster)).boxed())
     })
 }

@@ -82,9 +82,9 @@ impl Classical {
         }
     }
 
-    /// The step as the registry wants it.
-    pub(super) fn boxed(self) -> Result<Box<dyn Step>> {
-        Ok(Box::new(self))
+    /// The step as the registry keeps it.
+    pub(super) fn boxed(self) -> Box<dyn Step> {
+        Box::new(self)
     }
 }
 

@@ -22,11 +22,11 @@ pub(super) fn kind() -> StepKind {
         };
         crop.validate()?;
         let step = Classical::enhancement(keys.json(), move |raster| crop.apply(raster));
-        Classical {
+        Ok(Classical {
             act: Act::Geometry,
             cost: Cost::IN_PLACE,
             ..step
         }
-        .boxed()
+        .boxed())
     })
 }

@@ -44,6 +44,6 @@ pub(super) fn kind() -> StepKind {
             radius: keys.radius,
         };
         denoise.validate()?;
-        Classical::enhancement(keys.json(), move |raster| denoise.apply(raster)).boxed()
+        Ok(Classical::enhancement(keys.json(), move |raster| denoise.apply(raster)).boxed())
     })
 }

@@ -43,11 +43,11 @@ pub(super) fn kind() -> StepKind {
             scratch_per_pixel: 3.0,
             growth: 1.5,
         };
-        Classical {
+        Ok(Classical {
             act: Act::Geometry,
             cost,
             ..step
         }
-        .boxed()
+        .boxed())
     })
 }

@@ -44,6 +44,6 @@ pub(super) fn kind() -> StepKind {
             },
         };
         despeckle.validate()?;
-        Classical::enhancement(keys.json(), move |raster| despeckle.apply(raster)).boxed()
+        Ok(Classical::enhancement(keys.json(), move |raster| despeckle.apply(raster)).boxed())
     })
 }

@@ -13,7 +13,7 @@ pub(super) fn kind() -> StepKind {
     let summary = "Turn colour into gray (Rec. 709 luma); gray pictures pass";
     StepKind::new("gray", summary, Vec::new(), |_| {
         let step = Classical::enhancement(json!({}), |raster| Gray {}.apply(raster));
-        Classical {
+        Ok(Classical {
             cost: Cost::IN_PLACE,
             output: |format| PixelFormat {
                 model: ColorModel::Gray,
@@ -21,6 +21,6 @@ pub(super) fn kind() -> StepKind {
             },
             ..step
         }
-        .boxed()
+        .boxed())
     })
 }

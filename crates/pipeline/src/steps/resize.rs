@@ -29,7 +29,7 @@ step_args! {
         exact: Option<[u32; 2]> = None,
         /// The size times this factor, 0.001 to 16.
         scale: Option<f64> = None,
-        /// "lanczos3", "mitchell", "catmull_rom", "bilinear", "box" or "nearest".
+        /// `lanczos3`, `mitchell`, `catmull_rom`, `bilinear`, `box` or `nearest`.
         filter: FilterName = FilterName::Lanczos3,
         /// Whether the picture may become larger; small ones pass otherwise.
         enlarge: bool = false,
@@ -57,12 +57,12 @@ pub(super) fn kind() -> StepKind {
             scratch_per_pixel: 4.0,
             growth,
         };
-        Classical {
+        Ok(Classical {
             act: Act::Geometry,
             cost,
             ..step
         }
-        .boxed()
+        .boxed())
     })
 }
 
@@ -84,14 +84,12 @@ fn target(keys: &ResizeArgs) -> Result<Target> {
     .into_iter()
     .flatten()
     .collect();
-    match targets[..] {
-        [target] => Ok(target),
-        _ => {
-            let message = format!("`resize` needs one size, found {}", targets.len());
-            Err(Error::new(Code::InvalidRequest, message)
-                .hint("give one of `longest`, `fit`, `exact`, `scale`"))
-        }
+    if let [target] = targets[..] {
+        return Ok(target);
     }
+    let message = format!("`resize` needs one size, found {}", targets.len());
+    let error = Error::new(Code::InvalidRequest, message);
+    Err(error.hint("give one of `longest`, `fit`, `exact`, `scale`"))
 }
 
 fn filter(name: FilterName) -> Filter {

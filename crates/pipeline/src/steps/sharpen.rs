@@ -26,6 +26,6 @@ pub(super) fn kind() -> StepKind {
             threshold: keys.threshold,
         };
         sharpen.validate()?;
-        Classical::enhancement(keys.json(), move |raster| sharpen.apply(raster)).boxed()
+        Ok(Classical::enhancement(keys.json(), move |raster| sharpen.apply(raster)).boxed())
     })
 }

@@ -15,7 +15,7 @@ enum Mode {
 
 step_args! {
     ToneArgs {
-        /// "joint": all channels alike, colours keep their hue; "per_channel": each by its own
+        /// `joint`: all channels alike, colours keep their hue; `per_channel`: each by its own
         /// ends, for colour materials whose dyes faded unevenly.
         mode: Mode = Mode::Joint,
         /// Per cent of the pixels beyond the black point, and beyond the white point; 0 to 5.
@@ -50,6 +50,6 @@ pub(super) fn kind() -> StepKind {
             neutral: keys.neutral,
         };
         tone.validate()?;
-        Classical::enhancement(keys.json(), move |raster| tone.apply(raster)).boxed()
+        Ok(Classical::enhancement(keys.json(), move |raster| tone.apply(raster)).boxed())
     })
 }
