@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 ///   fonds init my.toml                          write a commented pipeline
 ///   fonds plan my.toml scans/ --out out/        what would be done, and how long it takes
 ///   fonds run my.toml scans/ --out out/         do it; run again to resume
-///   fonds inspect scans/IMG_0001.tif            all that is known of one picture
+///   fonds inspect scans/bridge.tif              all that is known of one picture
 #[derive(Debug, Parser)]
 #[command(name = "fonds", version, verbatim_doc_comment, max_term_width = 100)]
 pub(crate) struct Args {
@@ -81,6 +81,10 @@ pub(crate) enum Command {
 }
 
 /// `fonds run`.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]

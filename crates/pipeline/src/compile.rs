@@ -317,10 +317,7 @@ impl<'i> Compiler<'i, '_> {
     ) -> Option<Box<dyn crate::step::Step>> {
         let Some(kind) = self.registry.get(&operation.value) else {
             let message = format!("unknown operation `{}`", operation.value);
-            let hint = near_miss(
-                &operation.value,
-                self.registry.iter().map(StepKind::name),
-            );
+            let hint = near_miss(&operation.value, self.registry.iter().map(StepKind::name));
             self.bad_with(operation.offset, message, hint);
             return None;
         };

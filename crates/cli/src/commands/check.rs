@@ -1,9 +1,9 @@
 //! `fonds check`: every mistake in pipeline files, with its place.
 
-use crate::exit::{Exit, Outcome};
+use crate::exit::Exit;
 use crate::{report, shipped};
 
-pub(crate) fn check(pipelines: &[String]) -> Outcome {
+pub(crate) fn check(pipelines: &[String]) -> Exit {
     let mut exit = Exit::Done;
     for pipeline in pipelines {
         match shipped::plan(pipeline) {
@@ -19,5 +19,5 @@ pub(crate) fn check(pipelines: &[String]) -> Outcome {
             }
         }
     }
-    Ok(exit)
+    exit
 }

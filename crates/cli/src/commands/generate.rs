@@ -5,11 +5,11 @@ use clap::CommandFactory;
 use crate::args::Args;
 use crate::exit::{Exit, Outcome};
 
-pub(crate) fn completions(shell: clap_complete::Shell) -> Outcome {
+pub(crate) fn completions(shell: clap_complete::Shell) -> Exit {
     let mut out = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "fonds", &mut out);
     crate::report::raw(&String::from_utf8_lossy(&out));
-    Ok(Exit::Done)
+    Exit::Done
 }
 
 pub(crate) fn man() -> Outcome {

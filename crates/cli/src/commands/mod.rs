@@ -22,14 +22,14 @@ pub(crate) fn dispatch(command: Command) -> Result<u8> {
         Command::Run(args) if args.supervised || args.unsupervised => run::run(&args),
         Command::Run(args) => return supervise::supervise(&args),
         Command::Plan(args) => plan::plan(&args),
-        Command::Check { pipelines } => check::check(&pipelines),
+        Command::Check { pipelines } => Ok(check::check(&pipelines)),
         Command::Steps { name } => steps::steps(name.as_deref()),
         Command::Pipelines { name } => pipelines::pipelines(name.as_deref()),
         Command::Inspect { files, json } => inspect::inspect(&files, json),
         Command::Catalog(command) => catalog::catalog(&command),
         Command::Clean { output, remove } => clean::clean(&output, remove),
         Command::Init { path } => init::init(&path),
-        Command::Completions { shell } => generate::completions(shell),
+        Command::Completions { shell } => Ok(generate::completions(shell)),
         Command::Man => generate::man(),
     };
     exit.map(crate::exit::Exit::number)

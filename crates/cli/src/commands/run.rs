@@ -37,9 +37,9 @@ pub(crate) fn run(args: &RunArgs) -> Outcome {
     let json = args.json;
     let events = |event: Event| {
         if json {
-            report::line(&report::json::event(&event).to_string())
+            report::line(&report::json::event(&event).to_string());
         } else {
-            human.event(&event)
+            human.event(&event);
         }
     };
     let report = run_plan(&plan, &options, &CANCELLED, &events)?;

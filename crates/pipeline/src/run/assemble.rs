@@ -229,7 +229,8 @@ fn orphans(ended: &Ended<'_>) -> Vec<String> {
             continue;
         };
         let gone = !found.contains(item);
-        if !known.has_stale && !(gone && known.has_files) {
+        let leaves_files = known.has_stale || (gone && known.has_files);
+        if !leaves_files {
             continue;
         }
         if reader.is_none() {

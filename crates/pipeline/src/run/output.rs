@@ -46,8 +46,6 @@ pub(super) struct PageContext<'a> {
 pub(super) struct Derivative {
     pub(super) output: String,
     pub(super) thumbnail: bool,
-    /// Whether any step acted on what it shows.
-    pub(super) acted: bool,
     pub(super) ai_system: String,
     pub(super) ai_system_version: String,
     /// `None` when nothing had to be done to the picture and the plan writes no such copies.
@@ -95,7 +93,6 @@ fn derivative(
     let mut derivative = Derivative {
         output: output.id.clone(),
         thumbnail: false,
-        acted: !acts.is_empty(),
         ai_system,
         ai_system_version,
         written: None,
@@ -206,7 +203,6 @@ fn thumbnails_of(
         let mut derivative = Derivative {
             output: output.to_owned(),
             thumbnail: true,
-            acted: false,
             ai_system,
             ai_system_version,
             written: None,
