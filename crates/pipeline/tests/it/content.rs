@@ -88,7 +88,7 @@ fn three_shards_merged_or_whole() {
         .map(|index| {
             let part = bench.beside(&format!("part{index}"));
             part.run_with(&plan, |options| {
-                options.shard = Shard::new(index, 3).unwrap()
+                options.shard = Shard::new(index, 3).unwrap();
             });
             part.output
         })

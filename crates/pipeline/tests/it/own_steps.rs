@@ -140,7 +140,7 @@ fn a_step_that_hangs_is_given_up() {
         1,
         |raster, _| {
             if raster.width() == 13 {
-                std::thread::sleep(Duration::from_secs(120));
+                std::thread::sleep(Duration::from_mins(2));
             }
             Ok(invert(raster))
         },
@@ -150,7 +150,7 @@ fn a_step_that_hangs_is_given_up() {
     let bench = bench();
     let start = Instant::now();
     assert_one_fails(&bench, &plan, Code::Timeout, "process");
-    assert!(start.elapsed() < Duration::from_secs(60));
+    assert!(start.elapsed() < Duration::from_mins(1));
     let failures: Vec<FailureRecord> = table(&bench.output);
     assert!(failures[0].retryable);
 }
