@@ -80,7 +80,8 @@ impl Frame {
         (self.right - self.left) * (self.bottom - self.top)
     }
 
-    fn cut(self, side: Side, depth: usize) -> Self {
+    /// This box without so many lines of one side.
+    pub(crate) fn cut(self, side: Side, depth: usize) -> Self {
         let mut frame = self;
         match side {
             Side::Top => frame.top += depth,
@@ -94,7 +95,7 @@ impl Frame {
 
 /// One side of a picture, seen from outside: lines run along it, depth goes inwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(crate) enum Side {
     Top,
     Bottom,
     Left,
@@ -102,10 +103,10 @@ pub(super) enum Side {
 }
 
 impl Side {
-    pub(super) const ALL: [Self; 4] = [Self::Top, Self::Bottom, Self::Left, Self::Right];
+    pub(crate) const ALL: [Self; 4] = [Self::Top, Self::Bottom, Self::Left, Self::Right];
 
     /// Depth and length of the lines of this side.
-    pub(super) fn extent(self, frame: &Frame) -> (usize, usize) {
+    pub(crate) fn extent(self, frame: &Frame) -> (usize, usize) {
         let (width, height) = (frame.right - frame.left, frame.bottom - frame.top);
         match self {
             Self::Top | Self::Bottom => (height, width),
@@ -114,7 +115,7 @@ impl Side {
     }
 
     /// The pixel at this place of the line at this depth.
-    pub(super) fn pixel(self, frame: &Frame, depth: usize, along: usize) -> (usize, usize) {
+    pub(crate) fn pixel(self, frame: &Frame, depth: usize, along: usize) -> (usize, usize) {
         match self {
             Self::Top => (frame.left + along, frame.top + depth),
             Self::Bottom => (frame.left + along, frame.bottom - 1 - depth),

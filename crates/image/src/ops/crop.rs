@@ -3,8 +3,22 @@
 use fonds_core::{Change, Outcome, Raster, Result, Sample, with_samples};
 
 use super::support::params::in_range;
+use super::support::plane::{Plane, luma8};
 use super::support::reduce::Reduced;
-use crate::measure::border::{self, Frame};
+use crate::measure::border::{self, Frame, Side};
+
+/// The most lines that the last trim takes from a side of the picture.
+const MOST_TRIMMED: usize = 8;
+
+/// The share of a line that may still look like the bed.
+const NEARLY_FREE: f64 = 0.05;
+
+/// How many pixels further inside the picture is taken for itself, and outside the bed.
+const INSIDE: usize = 6;
+const AWAY: usize = 4;
+
+/// The least difference between picture and bed that tells them apart.
+const DISTINCT: u8 = 28;
 
 /// Cuts the even black or white border that a scanner bed or a film rebate leaves.
 ///
@@ -32,7 +46,8 @@ impl Crop {
             return Ok(Outcome::unchanged(raster));
         };
         let (width, height) = (raster.width() as usize, raster.height() as usize);
-        let frame = self.widened(frame.scaled(&reduced, &raster), width, height);
+        let frame = trimmed(&raster, frame.scaled(&reduced, &raster));
+        let frame = self.widened(frame, width, height);
         let Some(frame) = frame.filter(|frame| *frame != Frame::whole(width, height)) else {
             return Ok(Outcome::unchanged(raster));
         };
@@ -68,6 +83,67 @@ impl Crop {
         };
         (frame.left < frame.right && frame.top < frame.bottom).then_some(frame)
     }
+}
+
+/// The box without the lines along its cut sides that still show the bed, because the reduced copy
+/// was coarse, the edge of the picture is a little uneven or its pixels are mixed with the bed.
+fn trimmed(raster: &Raster, frame: Frame) -> Frame {
+    let luma = luma8(raster);
+    let whole = Frame::whole(luma.width(), luma.height());
+    let mut trimmed = frame;
+    for side in Side::ALL {
+        if let Some(bed) = bed_level(&luma, whole, frame, side) {
+            let depth = rest(&luma, trimmed, side, bed);
+            trimmed = trimmed.cut(side, depth);
+        }
+    }
+    trimmed
+}
+
+/// The median of the bed along a cut side, a few pixels outside the box.
+fn bed_level(luma: &Plane<u8>, whole: Frame, frame: Frame, side: Side) -> Option<u8> {
+    let border = match side {
+        Side::Top => frame.top,
+        Side::Left => frame.left,
+        Side::Bottom => whole.bottom - frame.bottom,
+        Side::Right => whole.right - frame.right,
+    };
+    let depth = border.checked_sub(1)?;
+    let (_, length) = side.extent(&whole);
+    let at = |along: usize| {
+        let (x, y) = side.pixel(&whole, depth.saturating_sub(AWAY), along);
+        luma.at(x, y)
+    };
+    let mut line: Vec<u8> = (0..length).map(at).collect();
+    line.sort_unstable();
+    Some(line[length / 2])
+}
+
+/// The number of lines along a side of the box to the first that is free of the bed: nearly, or at
+/// least mostly, or 0 when there is none within what may be taken from the picture.
+fn rest(luma: &Plane<u8>, frame: Frame, side: Side, bed: u8) -> usize {
+    let (extent, _) = side.extent(&frame);
+    let most = (extent / 100).min(MOST_TRIMMED);
+    if extent <= most + INSIDE {
+        return 0;
+    }
+    let shares: Vec<f64> = (0..=most)
+        .map(|depth| bed_share(luma, frame, side, depth, bed))
+        .collect();
+    let first = |limit: f64| shares.iter().position(|share| *share <= limit);
+    first(NEARLY_FREE).or_else(|| first(0.5)).unwrap_or(0)
+}
+
+/// The share of a line's pixels that are more like the bed than like the picture further inside.
+fn bed_share(luma: &Plane<u8>, frame: Frame, side: Side, depth: usize, bed: u8) -> f64 {
+    let (_, length) = side.extent(&frame);
+    let is_bed = |along: &usize| {
+        let (x, y) = side.pixel(&frame, depth, *along);
+        let (u, v) = side.pixel(&frame, depth + INSIDE, *along);
+        let (value, inside) = (luma.at(x, y), luma.at(u, v));
+        inside.abs_diff(bed) > DISTINCT && value.abs_diff(bed) < value.abs_diff(inside)
+    };
+    (0..length).filter(is_bed).count() as f64 / length as f64
 }
 
 fn cut<T: Sample>(raster: &Raster, samples: &[T], frame: Frame) -> Raster {

@@ -1,6 +1,6 @@
 //! Despeckle: dust and specks out, everything else untouched.
 
-use fonds_core::{Change, Outcome, Raster, Result, Sample};
+use fonds_core::{Change, Outcome, Raster, Result, Sample, with_samples};
 use rayon::prelude::*;
 
 use super::specks::{Mask, Rules, Speck, dark_specks};
@@ -116,6 +116,12 @@ impl Despeckle {
             specks.extend(dark_specks(&luma, rules));
             invert(&mut luma);
         }
+        specks.retain(|speck| self.has_color_of_dust(raster, &luma, speck));
+        // Dust of all sizes comes in numbers; large specks alone are buttons, rivets or lamps.
+        let small = specks.iter().filter(|speck| !speck.large).count();
+        if small < 4 || 2 * small < specks.len() {
+            specks.retain(|speck| !speck.large);
+        }
         // A dark and a light one can share rims; the earlier one keeps them.
         let mut taken = Mask::new(luma.data().len());
         for speck in &mut specks {
@@ -128,17 +134,68 @@ impl Despeckle {
         (luma, specks)
     }
 
+    /// Whether a speck is no more colourful than dust on this place can be: lamps, petals and
+    /// leaves are.
+    fn has_color_of_dust(&self, raster: &Raster, luma: &Plane<u8>, speck: &Speck) -> bool {
+        if raster.format().color_channels() < 3 {
+            return true;
+        }
+        let ring = ring(luma, speck);
+        let core = &speck.core;
+        let (own, around) = (mean_color(raster, core), mean_color(raster, &ring));
+        let most = (1.2 * chroma(around)).max(0.3 * own[0].max(own[1]).max(own[2]) + 20.0);
+        chroma(own) <= most
+    }
+
     fn rules(&self, raster: &Raster) -> Rules {
         let shorter = raster.width().min(raster.height());
-        let max_size = self.max_size.unwrap_or((shorter / 180).clamp(4, 24));
+        let small = self.max_size.unwrap_or((shorter / 180).clamp(4, 24));
+        let large = self.max_size.unwrap_or((shorter / 60).clamp(small, 32));
+        let noise = noise::sigma(raster);
         // What noise makes of a minimum over a window lies some four sigmas below the mean.
-        let contrast = (80.0 - 60.0 * self.sensitivity).max(7.0 * noise::sigma(raster));
+        let contrast = (80.0 - 60.0 * self.sensitivity).max(7.0 * noise);
         Rules {
-            max_size: max_size as usize,
+            small: small as usize,
+            large: large as usize,
             contrast: contrast.min(200.0) as u8,
             evenness: 0.2 + 0.3 * self.sensitivity as f32,
+            noise: noise as f32,
         }
     }
+}
+
+/// The frame around a speck.
+fn ring(luma: &Plane<u8>, speck: &Speck) -> Vec<usize> {
+    let [left, top, right, bottom] = speck.bounds;
+    let mut ring = Vec::new();
+    for y in top.saturating_sub(3)..luma.height().min(bottom + 4) {
+        for x in left.saturating_sub(3)..luma.width().min(right + 4) {
+            if !((left..=right).contains(&x) && (top..=bottom).contains(&y)) {
+                ring.push(y * luma.width() + x);
+            }
+        }
+    }
+    ring
+}
+
+/// The mean red, green and blue of some pixels, in 8-bit code values.
+fn mean_color(raster: &Raster, pixels: &[usize]) -> [f32; 3] {
+    let channels = raster.format().channels();
+    let mut sums = [0.0_f32; 3];
+    with_samples!(raster.samples(), samples => {
+        for i in pixels {
+            for (sum, sample) in sums.iter_mut().zip(&samples[i * channels..]) {
+                *sum += sample.to_unit();
+            }
+        }
+    });
+    sums.map(|sum| sum * 255.0 / pixels.len().max(1) as f32)
+}
+
+fn chroma(rgb: [f32; 3]) -> f32 {
+    let most = rgb.into_iter().fold(f32::MIN, f32::max);
+    let least = rgb.into_iter().fold(f32::MAX, f32::min);
+    most - least
 }
 
 fn invert(plane: &mut Plane<u8>) {

@@ -1,5 +1,8 @@
 //! Finds specks: small, compact, alone, and much darker or lighter than an even surrounding.
 
+mod crowd;
+
+use self::crowd::Crowd;
 use super::support::extremes::{Pick, close_or_open};
 use super::support::plane::Plane;
 use super::support::rows;
@@ -7,15 +10,25 @@ use super::support::rows;
 /// Rows that one task of the morphology takes.
 const BAND: usize = 128;
 
+/// Pixels that the search for cores looks at in one go.
+const STRIDE: usize = 64;
+
+/// Details of its strength near a speck, itself included, at most: more are texture.
+const CROWD: usize = 6;
+
 /// What counts as a speck, on the scale of 8-bit luma.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
-    /// The largest extent, in pixels.
-    pub(super) max_size: usize,
+    /// The largest extent of any speck, in pixels.
+    pub(super) small: usize,
+    /// The largest extent of one that is beyond doubt, at least `small`.
+    pub(super) large: usize,
     /// The least contrast of a speck's core.
     pub(super) contrast: u8,
     /// The most that the surroundings may vary, as a share of the speck's contrast.
     pub(super) evenness: f32,
+    /// The standard deviation of the noise.
+    pub(super) noise: f32,
 }
 
 /// One speck.
@@ -23,8 +36,12 @@ pub(super) struct Rules {
 pub(super) struct Speck {
     /// Its pixels with their soft rim, as indices into the plane, ascending.
     pub(super) pixels: Vec<usize>,
+    /// The pixels that stand out most, without the rim.
+    pub(super) core: Vec<usize>,
     /// First column and row, and last ones.
     pub(super) bounds: [usize; 4],
+    /// Whether it is larger than any speck may be that leaves a doubt.
+    pub(super) large: bool,
 }
 
 /// A set of pixels.
@@ -55,24 +72,67 @@ impl Mask {
 
 /// The dark specks of a plane; for light ones, invert it.
 pub(super) fn dark_specks(luma: &Plane<u8>, rules: Rules) -> Vec<Speck> {
-    let residual = residual(luma, rules.max_size.div_ceil(2) + 1);
+    let beyond = beyond(luma, rules);
+    let residual = residual(luma, rules.large.div_ceil(2) + 1, beyond);
     let mut search = Search {
         luma,
         residual: &residual,
         rules,
+        beyond,
+        levels: levels(rules.contrast),
         seen: Mask::new(residual.len()),
-        large: Mask::new(residual.len()),
+        done: Mask::new(residual.len()),
+        strokes: Mask::new(residual.len()),
+        crowd: Crowd::new(luma.width(), luma.height(), 6 * rules.small),
     };
     let candidates = search.candidates();
-    candidates
-        .into_iter()
-        .filter(|speck| search.accepts(speck))
-        .map(|speck| search.with_rim(&speck))
-        .collect()
+    if search.crowd.is_writing(luma) {
+        return Vec::new();
+    }
+    let mut specks: Vec<Speck> = candidates
+        .iter()
+        .filter_map(|candidate| search.judge(candidate))
+        .collect();
+    specks.sort_by_key(|speck| speck.pixels[0]);
+    specks
 }
 
-/// How much darker each pixel is than the closing by a square of 2 × `radius` + 1.
-fn residual(luma: &Plane<u8>, radius: usize) -> Vec<u8> {
+/// Contrasts at which cores are looked for, the strongest first, each about 1.4 times the next.
+fn levels(least: u8) -> Vec<u8> {
+    let steps = (0..8).map(|step| f32::from(least) * 2_f32.powf(step as f32 / 2.0));
+    let mut levels: Vec<u8> = steps
+        .take_while(|level| *level <= 200.0)
+        .map(|level| level as u8)
+        .collect();
+    levels.reverse();
+    levels
+}
+
+/// Luma below this is darker than all that belongs to the picture.
+///
+/// Dust and damage are a small part of a picture, and its own shadows and lights a larger one.
+fn beyond(luma: &Plane<u8>, rules: Rules) -> u8 {
+    let mut bins = [0_usize; 256];
+    for value in luma.data() {
+        bins[usize::from(*value)] += 1;
+    }
+    let shadows = quantile(&bins, luma.data().len() / 50);
+    (shadows - 3.0 * rules.noise - 4.0).max(0.0) as u8
+}
+
+/// The least value that more than so many others do not exceed.
+fn quantile(bins: &[usize; 256], wanted: usize) -> f32 {
+    let mut below = 0;
+    let reached = |bin: &usize| {
+        below += bin;
+        below > wanted
+    };
+    bins.iter().position(reached).unwrap_or(255) as f32
+}
+
+/// How much darker each pixel is than the closing by a square of 2 × `radius` + 1; more than that
+/// for pixels that are darker than the picture itself, which stand out by less.
+fn residual(luma: &Plane<u8>, radius: usize, beyond: u8) -> Vec<u8> {
     let (width, height) = (luma.width(), luma.height());
     let mut out = vec![0; width * height];
     rows::for_each_band(&mut out, width, BAND, |first, out| {
@@ -84,40 +144,89 @@ fn residual(luma: &Plane<u8>, radius: usize) -> Vec<u8> {
         let skip = (first - from) * width;
         let pairs = closed[skip..].iter().zip(&source[skip..]);
         for (out, (closed, value)) in out.iter_mut().zip(pairs) {
-            *out = closed - value;
+            let difference = closed - value;
+            *out = if *value < beyond {
+                difference.saturating_add(difference / 4 * 3)
+            } else {
+                difference
+            };
         }
     });
     out
+}
+
+/// A connected dark detail that may be a speck by its size and shape.
+struct Candidate {
+    pixels: Vec<usize>,
+    bounds: [usize; 4],
+    level: usize,
+}
+
+impl Candidate {
+    fn size(&self) -> usize {
+        let [left, top, right, bottom] = self.bounds;
+        (right - left).max(bottom - top) + 1
+    }
+
+    fn middle(&self) -> (usize, usize) {
+        let [left, top, right, bottom] = self.bounds;
+        (left.midpoint(right), top.midpoint(bottom))
+    }
+
+    /// A hair's end or a stroke is long and thin or fills little of its box.
+    fn is_compact(&self) -> bool {
+        let [left, top, right, bottom] = self.bounds;
+        let (w, h) = (right - left + 1, bottom - top + 1);
+        w.max(h) <= 3 * w.min(h) + 1 && self.pixels.len() * 5 >= w * h * 2
+    }
 }
 
 struct Search<'a> {
     luma: &'a Plane<u8>,
     residual: &'a [u8],
     rules: Rules,
+    /// Luma below this is outside of the picture's own range.
+    beyond: u8,
+    levels: Vec<u8>,
     seen: Mask,
-    /// Pixels of dark details that are too large for a speck.
-    large: Mask,
+    /// Pixels of details that are complete.
+    done: Mask,
+    /// Pixels of dark details that are too large or too thin for a speck.
+    strokes: Mask,
+    crowd: Crowd,
 }
 
 impl Search<'_> {
-    /// Connected details with a dark enough core that are small enough.
-    fn candidates(&mut self) -> Vec<Speck> {
+    /// Connected details with a dark enough core that are small and compact enough.
+    fn candidates(&mut self) -> Vec<Candidate> {
         let mut candidates = Vec::new();
-        for start in 0..self.residual.len() {
-            if self.residual[start] >= self.rules.contrast && !self.seen.has(start) {
-                candidates.extend(self.grow(start));
+        for level in 0..self.levels.len() {
+            let least = self.levels[level];
+            for from in (0..self.residual.len()).step_by(STRIDE) {
+                let to = self.residual.len().min(from + STRIDE);
+                let most = self.residual[from..to].iter().fold(0, |a, b| a.max(*b));
+                if most < least {
+                    continue;
+                }
+                for start in from..to {
+                    if self.residual[start] >= least && !self.seen.has(start) {
+                        candidates.extend(self.grow(start, level));
+                    }
+                }
             }
         }
         candidates
     }
 
-    /// The detail around a core; `None` and marked as large when it is no speck by its size.
-    fn grow(&mut self, start: usize) -> Option<Speck> {
+    /// The detail around a core, down to half of the level of the core; `None` when it is no
+    /// speck by its size or shape, or the flank of a detail with a stronger core.
+    fn grow(&mut self, start: usize, level: usize) -> Option<Candidate> {
         let (width, height) = (self.luma.width(), self.luma.height());
-        let level = self.rules.contrast / 2;
+        let least = self.levels[level] / 2;
         let mut pixels = vec![start];
         let mut bounds = [start % width, start / width, start % width, start / width];
         self.seen.add(start);
+        let (mut flank, mut stroke) = (false, false);
         let mut next = 0;
         while next < pixels.len() {
             let (x, y) = (pixels[next] % width, pixels[next] / width);
@@ -131,37 +240,77 @@ impl Search<'_> {
             for yy in y.saturating_sub(1)..height.min(y + 2) {
                 for xx in x.saturating_sub(1)..width.min(x + 2) {
                     let i = yy * width + xx;
-                    if self.residual[i] >= level && self.seen.add(i) {
+                    if self.residual[i] < least {
+                        continue;
+                    }
+                    if self.seen.add(i) {
                         pixels.push(i);
+                    } else if self.done.has(i) {
+                        flank = true;
+                        stroke |= self.strokes.has(i);
                     }
                 }
             }
         }
-        let (w, h) = (bounds[2] - bounds[0] + 1, bounds[3] - bounds[1] + 1);
-        if w.max(h) > self.rules.max_size {
-            for i in pixels {
-                self.large.add(i);
+        let candidate = Candidate {
+            pixels,
+            bounds,
+            level,
+        };
+        stroke |= candidate.size() > self.rules.large || !candidate.is_compact();
+        for i in &candidate.pixels {
+            self.done.add(*i);
+            if stroke {
+                self.strokes.add(*i);
             }
+        }
+        if !flank {
+            let middle = candidate.middle();
+            self.crowd.add(middle, level, candidate.pixels.len() > 8 && stroke);
+        }
+        (!flank && !stroke).then_some(candidate)
+    }
+
+    /// The speck with its soft rim, when a candidate is one.
+    fn judge(&self, candidate: &Candidate) -> Option<Speck> {
+        let certain = self.is_beyond(candidate);
+        let large = candidate.size() > self.rules.small;
+        if large && !certain {
             return None;
         }
-        // A hair's end or a stroke is long and thin or fills little of its box.
-        let compact = w.max(h) <= 3 * w.min(h) + 1 && pixels.len() * 5 >= w * h * 2;
-        pixels.sort_unstable();
-        compact.then_some(Speck { pixels, bounds })
+        let contrast = self.ring_contrast(candidate);
+        let least = f32::from(self.rules.contrast) * if certain { 0.6 } else { 1.0 };
+        let spread = self.wide_spread(candidate, certain);
+        let most = 1.5 * self.rules.evenness * contrast;
+        let near = self.crowd.near(candidate.middle(), candidate.level);
+        let core = self.core(candidate);
+        if std::env::var_os("SPX").is_some() {
+            let middle = candidate.middle();
+            eprintln!("SPX {} {} size {} certain {certain} c {contrast} least {least} core {core} spread {spread} near {near} alone {} px {} beyond {}", middle.0, middle.1, candidate.size(), self.is_alone(candidate, core), candidate.pixels.len(), self.beyond);
+        }
+        let stands_out = contrast >= least && spread <= most;
+        (stands_out && near <= CROWD && self.is_alone(candidate, core))
+            .then(|| self.with_rim(candidate, large))
     }
 
-    fn accepts(&self, speck: &Speck) -> bool {
-        let core = self.core(speck);
-        let contrast = self.ring_contrast(speck);
-        contrast >= f32::from(self.rules.contrast)
-            && self.is_alone(speck, core)
-            && self.is_far_from_edges(speck, contrast)
+    /// Whether most of a candidate is darker than all that belongs to the picture.
+    fn is_beyond(&self, candidate: &Candidate) -> bool {
+        let beyond = candidate
+            .pixels
+            .iter()
+            .filter(|i| self.luma.data()[**i] < self.beyond);
+        beyond.count() * 2 >= candidate.pixels.len()
     }
 
-    /// Whether the light stays nearly the same in the wider surroundings: catch-lights, beads and
-    /// buttons lie on things that end nearby.
-    fn is_far_from_edges(&self, speck: &Speck, contrast: f32) -> bool {
-        let [left, top, right, bottom] = self.window(speck, 4 * self.rules.max_size);
+    /// How much the light varies in the wider surroundings: catch-lights, beads and buttons lie
+    /// on things that end nearby.
+    fn wide_spread(&self, candidate: &Candidate, certain: bool) -> f32 {
+        let reach = if certain {
+            (3 * candidate.size()).max(12)
+        } else {
+            4 * self.rules.small
+        };
+        let [left, top, right, bottom] = self.window(candidate.bounds, reach);
         let mut bins = [0_usize; 256];
         for y in top..=bottom {
             for value in &self.luma.row(y)[left..=right] {
@@ -169,28 +318,20 @@ impl Search<'_> {
             }
         }
         let area = (right - left + 1) * (bottom - top + 1);
-        let quantile = |wanted: usize| {
-            let mut below = 0;
-            let reached = |bin: &usize| {
-                below += bin;
-                below > wanted
-            };
-            bins.iter().position(reached).unwrap_or(255) as f32
-        };
-        quantile(area * 19 / 20) - quantile(area / 20) <= 1.5 * self.rules.evenness * contrast
+        quantile(&bins, area * 19 / 20) - quantile(&bins, area / 20)
     }
 
-    fn core(&self, speck: &Speck) -> u8 {
-        let residuals = speck.pixels.iter().map(|i| self.residual[*i]);
+    fn core(&self, candidate: &Candidate) -> u8 {
+        let residuals = candidate.pixels.iter().map(|i| self.residual[*i]);
         residuals.max().unwrap_or(0)
     }
 
     /// How much darker the speck's core is than the even ring around it; 0 when the ring varies
     /// too much for what the speck stands out.
-    fn ring_contrast(&self, speck: &Speck) -> f32 {
-        let size = (speck.bounds[2] - speck.bounds[0]).max(speck.bounds[3] - speck.bounds[1]) + 1;
-        let [left, top, right, bottom] = self.window(speck, 3 + size / 2);
-        let inner = self.window(speck, 1);
+    fn ring_contrast(&self, candidate: &Candidate) -> f32 {
+        let [left, top, right, bottom] =
+            self.window(candidate.bounds, 4 + candidate.size() / 2);
+        let inner = self.window(candidate.bounds, 2);
         let mut ring: Vec<u8> = Vec::new();
         for y in top..=bottom {
             for x in left..=right {
@@ -206,7 +347,7 @@ impl Search<'_> {
         }
         ring.sort_unstable();
         let share = |part: usize| f32::from(ring[ring.len() * part / 20]);
-        let darkest = speck.pixels.iter().map(|i| self.luma.data()[*i]).min();
+        let darkest = candidate.pixels.iter().map(|i| self.luma.data()[*i]).min();
         let contrast = share(10) - f32::from(darkest.unwrap_or(0));
         if share(19) - share(1) > self.rules.evenness * contrast {
             0.0
@@ -217,27 +358,35 @@ impl Search<'_> {
 
     /// Whether the wider surroundings hold next to nothing else that is dark: texture and text
     /// do, skies and walls do not.
-    fn is_alone(&self, speck: &Speck, core: u8) -> bool {
-        let [left, top, right, bottom] = self.window(speck, 2 * self.rules.max_size);
-        let level = (core / 3).max(self.rules.contrast / 2);
+    fn is_alone(&self, candidate: &Candidate, core: u8) -> bool {
+        let least = self.rules.contrast / 2;
+        let [left, top, right, bottom] = self.window(candidate.bounds, 4 * self.rules.small);
+        let near = self.window(candidate.bounds, 2 * self.rules.small.max(candidate.size() / 2));
+        let own = self.window(candidate.bounds, 2);
         let (mut others, mut area) = (0, 0);
         for y in top..=bottom {
             for x in left..=right {
+                let within = |b: [usize; 4]| {
+                    (b[0]..=b[2]).contains(&x) && (b[1]..=b[3]).contains(&y)
+                };
                 let i = y * self.luma.width() + x;
-                area += 1;
-                if self.residual[i] >= level {
-                    if self.large.has(i) {
-                        return false;
-                    }
-                    others += 1;
+                let is_near = within(near);
+                area += usize::from(is_near);
+                // What is weaker counts nearby only.
+                let level = if is_near { core / 3 } else { core / 5 * 3 };
+                if self.residual[i] < level.max(least) {
+                    continue;
                 }
+                if self.strokes.has(i) {
+                    return false;
+                }
+                others += usize::from(is_near && !within(own));
             }
         }
-        (others - speck.pixels.len().min(others)) * 50 <= area
+        others * 50 <= area
     }
 
-    fn window(&self, speck: &Speck, reach: usize) -> [usize; 4] {
-        let [left, top, right, bottom] = speck.bounds;
+    fn window(&self, [left, top, right, bottom]: [usize; 4], reach: usize) -> [usize; 4] {
         [
             left.saturating_sub(reach),
             top.saturating_sub(reach),
@@ -247,21 +396,51 @@ impl Search<'_> {
     }
 
     /// The speck with the pixels next to it, where its soft edge ends.
-    fn with_rim(&self, speck: &Speck) -> Speck {
+    fn with_rim(&self, candidate: &Candidate, large: bool) -> Speck {
+        let mut pixels = self.widened(&candidate.pixels, 0);
+        // Beyond that, as far as the flank falls.
+        let least = (self.core(candidate) / 8).max(4);
+        for _ in 0..=candidate.size() / 6 {
+            pixels = self.widened(&pixels, least);
+        }
+        let width = self.luma.width();
+        let mut bounds = candidate.bounds;
+        for i in &pixels {
+            let (x, y) = (i % width, i / width);
+            bounds = [
+                bounds[0].min(x),
+                bounds[1].min(y),
+                bounds[2].max(x),
+                bounds[3].max(y),
+            ];
+        }
+        let strong = |i: &&usize| self.residual[**i] >= self.levels[candidate.level];
+        Speck {
+            pixels,
+            core: candidate.pixels.iter().filter(strong).copied().collect(),
+            bounds,
+            large,
+        }
+    }
+
+    /// These pixels and those next to them that are dark at least by so much.
+    fn widened(&self, pixels: &[usize], least: u8) -> Vec<usize> {
         let (width, height) = (self.luma.width(), self.luma.height());
-        let mut pixels = Vec::new();
-        for i in &speck.pixels {
+        let mut wider = pixels.to_vec();
+        for i in pixels {
             let (x, y) = (i % width, i / width);
             for yy in y.saturating_sub(1)..height.min(y + 2) {
                 for xx in x.saturating_sub(1)..width.min(x + 2) {
-                    pixels.push(yy * width + xx);
+                    let i = yy * width + xx;
+                    if self.residual[i] >= least {
+                        wider.push(i);
+                    }
                 }
             }
         }
-        pixels.sort_unstable();
-        pixels.dedup();
-        let bounds = self.window(speck, 1);
-        Speck { pixels, bounds }
+        wider.sort_unstable();
+        wider.dedup();
+        wider
     }
 }
 
@@ -270,9 +449,11 @@ mod tests {
     use super::*;
 
     const RULES: Rules = Rules {
-        max_size: 6,
+        small: 6,
+        large: 6,
         contrast: 40,
         evenness: 0.4,
+        noise: 0.0,
     };
 
     fn plane(spots: &[(usize, usize, usize, usize)]) -> Plane<u8> {
@@ -321,6 +502,6 @@ mod tests {
         let plane = Plane::from_vec(width, 600, data.collect());
         let whole = close_or_open(plane.data(), width, 4, Pick::Max);
         let expected: Vec<u8> = whole.iter().zip(plane.data()).map(|(a, b)| a - b).collect();
-        assert_eq!(residual(&plane, 4), expected);
+        assert_eq!(residual(&plane, 4, 0), expected);
     }
 }
