@@ -102,6 +102,8 @@ pub(super) struct Writer<'a> {
     cancelled: &'a AtomicBool,
     ending: Ending,
     failures: u64,
+    /// Whether the reason to stop has been told.
+    announced: bool,
 }
 
 /// What a writer knows when it is done.
@@ -268,6 +270,7 @@ impl<'a> Writer<'a> {
             cancelled,
             ending,
             failures: 0,
+            announced: false,
         }
     }
 
@@ -441,7 +444,6 @@ impl<'a> Writer<'a> {
     }
 
     fn look_for_reasons_to_stop(&mut self) {
-        let before = self.ending.stop;
         if self.cancelled.load(Ordering::SeqCst) {
             self.ending.stop.get_or_insert(Stop::Interrupted);
         }
@@ -451,7 +453,9 @@ impl<'a> Writer<'a> {
         {
             self.ending.stop.get_or_insert(Stop::FailureRate);
         }
-        if let (None, Some(reason)) = (before, self.ending.stop) {
+        if let Some(reason) = self.ending.stop
+            && !std::mem::replace(&mut self.announced, true)
+        {
             (self.events)(Event::Stopping { reason });
         }
     }
