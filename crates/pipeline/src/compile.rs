@@ -1,6 +1,6 @@
 //! From the file as written to a plan that can run, or to all that is wrong with it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ pub fn compile(text: &str, registry: &Registry) -> Result<Plan, Vec<Error>> {
         sink: &sink,
         registry,
         ids: HashMap::new(),
+        broken: HashSet::new(),
         step_places: Vec::new(),
     }
     .plan(spec);
@@ -53,6 +54,8 @@ struct Compiler<'i, 's> {
     sink: &'s Sink<'i>,
     registry: &'s Registry,
     ids: HashMap<String, Option<usize>>,
+    /// Ids of steps that are above and could not be built: reported there, not where they are used.
+    broken: HashSet<String>,
     /// Where the steps that could be built stand in the file.
     step_places: Vec<usize>,
 }
@@ -104,7 +107,7 @@ impl<'i> Compiler<'i, '_> {
     }
 
     fn name(&self, at: At<String>) -> String {
-        self.check_id("name", &at);
+        self.check_id("the name of a pipeline", &at);
         at.value
     }
 
@@ -244,10 +247,13 @@ impl<'i> Compiler<'i, '_> {
         let mut steps: Vec<PlannedStep> = Vec::new();
         for (number, spec) in specs.into_iter().enumerate() {
             let offset = spec.offset;
+            let id = spec.id.as_ref().map(|id| id.value.clone());
             if let Some(step) = self.step(spec, number, &steps) {
                 self.ids.insert(step.id.clone(), Some(steps.len()));
                 self.step_places.push(offset);
                 steps.push(step);
+            } else {
+                self.broken.extend(id);
             }
         }
         steps
@@ -366,6 +372,7 @@ impl<'i> Compiler<'i, '_> {
         }
         match self.ids.get(&from.value) {
             Some(Some(index)) => return Node::Step(*index),
+            Some(None) if self.broken.contains(&from.value) => {}
             Some(None) => {
                 let message = format!("`{}` is not a step above this one", from.value);
                 self.bad_with(
@@ -393,10 +400,25 @@ impl<'i> Compiler<'i, '_> {
                     let message = format!("the id `{}` is taken by an output above", output.id);
                     self.bad_with(at, message, "give each [[output]] an `id` of its own");
                 }
+                self.check_names(spec, &output, &outputs);
                 outputs.push(output);
             }
         }
         outputs
+    }
+
+    /// Two outputs of one picture must not have one name.
+    fn check_names(&self, spec: &OutputSpec, output: &PlannedOutput, above: &[PlannedOutput]) {
+        let extension = output.encoding.extension();
+        let same = above
+            .iter()
+            .find(|other| other.name == output.name && other.encoding.extension() == extension);
+        if let (Some(other), Some(name)) = (same, &spec.name)
+            && !name.value.contains("{id}")
+        {
+            let message = format!("output `{}` above writes the same names", other.id);
+            self.bad_with(name.offset, message, "put {id} into the name");
+        }
     }
 
     fn output(&self, spec: &OutputSpec, last: Node) -> Option<PlannedOutput> {
@@ -503,8 +525,12 @@ impl<'i> Compiler<'i, '_> {
         }
     }
 
-    /// A step whose result nothing uses is a mistake: work that nobody sees.
+    /// A step whose result nothing uses is a mistake: work that nobody sees. What uses it may be
+    /// among what could not be read, so other mistakes come first.
     fn check_use(&self, plan: &Plan, places: &[usize]) {
+        if !self.sink.is_empty() {
+            return;
+        }
         for (index, step) in plan.steps.iter().enumerate() {
             if plan.readers(Node::Step(index)) == 0 {
                 let place = places.get(index).copied().unwrap_or_default();

@@ -30,7 +30,8 @@ fn committed_files_are_what_the_generator_makes() {
                 .to_str()
                 .unwrap()
                 .to_owned();
-            if !made.contains_key(&path) {
+            // Pipelines with mistakes in them are written by hand.
+            if !made.contains_key(&path) && !path.starts_with("bad/pipelines/") {
                 wrong.push(format!("{path} is not made by the generator"));
             }
         }

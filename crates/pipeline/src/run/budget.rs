@@ -70,6 +70,10 @@ impl Reservation {
     fn grant(&self, bytes: u64, run: bool) {
         let mut state = self.budget.lock();
         loop {
+            // A worker that was written off and wakes up after all waits for nothing.
+            if self.held().released {
+                return;
+            }
             let mine = self.held().running;
             let others = state.running - usize::from(mine);
             if others == 0 || state.used.saturating_add(bytes) <= self.budget.total {
@@ -82,9 +86,6 @@ impl Reservation {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         let mut held = self.held();
-        if held.released {
-            return;
-        }
         state.used = state.used.saturating_add(bytes);
         held.bytes = held.bytes.saturating_add(bytes);
         if run && !held.running {

@@ -15,6 +15,7 @@ use crate::run::budget::Reservation;
 use crate::run::chain::{self, Trace};
 use crate::run::describe;
 use crate::run::journal::{FileMark, Journal, Known, Line, LineReader, short_key};
+use crate::run::names;
 use crate::run::output::{self, Derivative, PageContext};
 use crate::run::work::{Context, Done, Job, failed_item, failure, message, stamp_run};
 use crate::spec;
@@ -55,6 +56,9 @@ pub(super) fn process(
     let mut job = job.clone();
     job.owned = owned(&job, reader);
     let job = &job;
+    if let Some(other) = &job.meets {
+        return failed(context, job, "write", &names::met(other));
+    }
     held.for_file(job.stamp.size);
     let source = match read_source(&job.on_disk, &context.plan.limits) {
         Ok(source) => source,
@@ -97,15 +101,16 @@ pub(super) fn failed(context: &Context, job: &Job, stage: &str, error: &Error) -
 
 /// What a result depends on: equal keys mean equal results.
 fn key(context: &Context, job: &Job, source: &Digest) -> String {
-    let human = if context.plan.outputs.is_empty() {
+    let human = if context.plan.outputs.is_empty() && context.plan.thumbnails.is_none() {
         // The catalog is merged with the human metadata when it is written; only labels inside
-        // derivatives have to be made anew when it changes.
+        // derivatives and thumbnails have to be made anew when it changes.
         String::new()
     } else {
         let digest = context.human.digest_of(job.path.as_str(), job.id.as_str());
         digest.map(|digest| digest.to_string()).unwrap_or_default()
     };
-    let text = format!("{source} {} {} {human}", context.plan_digest, job.id);
+    let meets = job.meets.as_deref().unwrap_or_default();
+    let text = format!("{source} {} {} {human}{meets}", context.plan_digest, job.id);
     Digest::of(text.as_bytes()).prefix(32)
 }
 

@@ -21,7 +21,7 @@ mod output;
 mod sidecar;
 mod work;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -149,7 +149,8 @@ pub fn run(
         "pipeline": context.plan_label, "agent": format!("fonds {}", env!("CARGO_PKG_VERSION")),
     }))?;
 
-    let jobs = jobs(&archive, options, &ids, &chosen, &journal);
+    let meeting = names::meeting(plan, &archive, &ids);
+    let jobs = jobs(&archive, options, &ids, &chosen, &journal, &meeting);
     let in_flight = Arc::new(inflight::InFlight::create(&state)?);
     let budget = budget::Budget::new(
         plan.policy
@@ -388,6 +389,7 @@ fn jobs(
     ids: &ObjectIds,
     chosen: &Chosen,
     journal: &journal::Journal,
+    meeting: &HashMap<usize, String>,
 ) -> Vec<work::Job> {
     let job = |&index: &usize| {
         let found = &archive.files[index];
@@ -397,6 +399,7 @@ fn jobs(
             stamp: found.stamp,
             id: id(ids, found),
             known: journal.known(found.path.as_str()).copied(),
+            meets: meeting.get(&index).cloned(),
             owned: Vec::new(),
         }
     };

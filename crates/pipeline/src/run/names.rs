@@ -1,8 +1,12 @@
 //! Where derivatives lie: the naming rule applied, kept inside the output folder.
 
-use fonds_core::{Digest, ObjectId, RelPath};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
-use crate::plan::{NameRule, PlannedOutput};
+use fonds_core::{Code, Digest, Error, ObjectId, ObjectIds, RelPath};
+use fonds_ingest::{Fate, Walk};
+
+use crate::plan::{NameRule, Plan, PlannedOutput};
 
 /// File systems allow 255 bytes; the sidecar's `.prov.json` has to fit behind the name.
 const MAX_NAME: usize = 240;
@@ -31,6 +35,46 @@ pub(super) fn sidecar(derivative: &str) -> String {
 /// The path of a thumbnail, named as `CollectionBuilder` expects it.
 pub(super) fn thumbnail(id: &ObjectId, folder: &str, suffix: &str) -> String {
     format!("objects/{folder}/{id}_{suffix}.jpg")
+}
+
+/// The files whose derivatives would get the names of an earlier file's, with that file. It is
+/// asked of the whole archive before anything is written, so that every run and every shard gives
+/// a name to the same file; how many pages a file has is not known then and does not count.
+pub(super) fn meeting(plan: &Plan, archive: &Walk, ids: &ObjectIds) -> HashMap<usize, String> {
+    let loose = |output: &&PlannedOutput| {
+        output.name.0 != NameRule::DEFAULT && !output.name.0.contains("{objectid}")
+    };
+    let outputs: Vec<&PlannedOutput> = plan.outputs.iter().filter(loose).collect();
+    let mut takers: HashMap<String, usize> = HashMap::new();
+    let mut meeting = HashMap::new();
+    if outputs.is_empty() {
+        return meeting;
+    }
+    for (index, found) in archive.files.iter().enumerate() {
+        if !matches!(found.fate, Fate::Selected) {
+            continue;
+        }
+        for output in &outputs {
+            match takers.entry(derivative(output, &found.path, None, &ids.id(&found.path))) {
+                Entry::Vacant(place) => {
+                    place.insert(index);
+                }
+                Entry::Occupied(taken) if *taken.get() != index => {
+                    let other = &archive.files[*taken.get()];
+                    meeting.insert(index, other.path.as_str().to_owned());
+                }
+                Entry::Occupied(_) => {}
+            }
+        }
+    }
+    meeting
+}
+
+/// The error of a file that [`meeting`] found.
+pub(super) fn met(other: &str) -> Error {
+    let message = format!("its derivatives would have the names of those of `{other}`");
+    Error::new(Code::NameCollision, message)
+        .hint("put {folder} and {ext}, or {objectid}, into the `name` of the output")
 }
 
 fn render(

@@ -63,6 +63,8 @@ pub(super) struct Job {
     pub(super) stamp: Stamp,
     pub(super) id: ObjectId,
     pub(super) known: Option<Known>,
+    /// The file whose derivatives have the names that this one's would get.
+    pub(super) meets: Option<String>,
     /// What earlier runs wrote for this file; filled when it is processed anew.
     pub(super) owned: Vec<String>,
 }

@@ -10,11 +10,14 @@ use crate::support::{Bench, COPIES, assert_same_content, assert_sound, picture, 
 
 #[test]
 fn abort_on_the_first_error() {
-    let bench = Bench::small();
+    let bench = many(300, 200);
     let text = COPIES.replace("[run]", "[run]\non_error = \"abort\"");
     let report = bench.run_with(&plan(&text), |options| options.workers = 1);
     assert_eq!(report.stop, Some(Stop::FirstError));
-    assert_eq!(report.counts.failed, 1);
+    assert_eq!(
+        report.counts.failed, 1,
+        "the first is broken, and so is the 200th"
+    );
     assert!(report.counts.cancelled > 0);
     assert_sound(&bench.output);
     let rows: Vec<Record> = table(&bench.output);

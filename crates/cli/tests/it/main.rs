@@ -1,0 +1,9 @@
+//! What the program promises: every command, every exit code, and runs that are killed.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod commands;
+mod exit_codes;
+mod help;
+mod killed;
+mod output;
+mod support;
