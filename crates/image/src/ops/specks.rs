@@ -257,7 +257,8 @@ impl Search<'_> {
             bounds,
             level,
         };
-        stroke |= candidate.size() > self.rules.large || !candidate.is_compact();
+        // What is left of a speck after its core is a ring.
+        stroke |= candidate.size() > self.rules.large || !(flank || candidate.is_compact());
         for i in &candidate.pixels {
             self.done.add(*i);
             if stroke {
@@ -278,7 +279,7 @@ impl Search<'_> {
         if large && !certain {
             return None;
         }
-        let contrast = self.ring_contrast(candidate);
+        let contrast = self.ring_contrast(candidate, certain);
         let least = f32::from(self.rules.contrast) * if certain { 0.6 } else { 1.0 };
         let spread = self.wide_spread(candidate, certain);
         let most = 1.5 * self.rules.evenness * contrast;
@@ -289,7 +290,8 @@ impl Search<'_> {
             eprintln!("SPX {} {} size {} certain {certain} c {contrast} least {least} core {core} spread {spread} near {near} alone {} px {} beyond {}", middle.0, middle.1, candidate.size(), self.is_alone(candidate, core), candidate.pixels.len(), self.beyond);
         }
         let stands_out = contrast >= least && spread <= most;
-        (stands_out && near <= CROWD && self.is_alone(candidate, core))
+        let crowd = if certain { 2 * CROWD } else { CROWD };
+        (stands_out && near <= crowd && self.is_alone(candidate, core))
             .then(|| self.with_rim(candidate, large))
     }
 
@@ -318,7 +320,13 @@ impl Search<'_> {
             }
         }
         let area = (right - left + 1) * (bottom - top + 1);
-        quantile(&bins, area * 19 / 20) - quantile(&bins, area / 20)
+        quantile(&bins, area * 19 / 20) - quantile(&bins, area / 20) - self.grain(certain)
+    }
+
+    /// The part of nine tenths of the values that noise alone spreads over; it does not speak
+    /// against a speck that is certain.
+    fn grain(&self, certain: bool) -> f32 {
+        if certain { 3.3 * self.rules.noise } else { 0.0 }
     }
 
     fn core(&self, candidate: &Candidate) -> u8 {
@@ -328,7 +336,7 @@ impl Search<'_> {
 
     /// How much darker the speck's core is than the even ring around it; 0 when the ring varies
     /// too much for what the speck stands out.
-    fn ring_contrast(&self, candidate: &Candidate) -> f32 {
+    fn ring_contrast(&self, candidate: &Candidate, certain: bool) -> f32 {
         let [left, top, right, bottom] =
             self.window(candidate.bounds, 4 + candidate.size() / 2);
         let inner = self.window(candidate.bounds, 2);
@@ -349,7 +357,8 @@ impl Search<'_> {
         let share = |part: usize| f32::from(ring[ring.len() * part / 20]);
         let darkest = candidate.pixels.iter().map(|i| self.luma.data()[*i]).min();
         let contrast = share(10) - f32::from(darkest.unwrap_or(0));
-        if share(19) - share(1) > self.rules.evenness * contrast {
+        let spread = share(19) - share(1) - self.grain(certain);
+        if spread > self.rules.evenness * contrast {
             0.0
         } else {
             contrast
