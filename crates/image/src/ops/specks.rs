@@ -13,6 +13,9 @@ const BAND: usize = 128;
 /// Pixels that the search for cores looks at in one go.
 const STRIDE: usize = 64;
 
+/// One pixel in so many is enough for the range of a picture.
+const SAMPLED: usize = 7;
+
 /// Details of its strength near a speck, itself included, at most: more are texture.
 const CROWD: usize = 6;
 
@@ -113,10 +116,10 @@ fn levels(least: u8) -> Vec<u8> {
 /// Dust and damage are a small part of a picture, and its own shadows and lights a larger one.
 fn beyond(luma: &Plane<u8>, rules: Rules) -> u8 {
     let mut bins = [0_usize; 256];
-    for value in luma.data() {
+    for value in luma.data().iter().step_by(SAMPLED) {
         bins[usize::from(*value)] += 1;
     }
-    let shadows = quantile(&bins, luma.data().len() / 50);
+    let shadows = quantile(&bins, luma.data().len() / SAMPLED / 50);
     (shadows - 3.0 * rules.noise - 4.0).max(0.0) as u8
 }
 
@@ -258,7 +261,11 @@ impl Search<'_> {
             level,
         };
         // What is left of a speck after its core is a ring.
-        stroke |= candidate.size() > self.rules.large || !(flank || candidate.is_compact());
+        stroke |= if flank {
+            candidate.size() > 2 * self.rules.large
+        } else {
+            candidate.size() > self.rules.large || !candidate.is_compact()
+        };
         for i in &candidate.pixels {
             self.done.add(*i);
             if stroke {
@@ -279,20 +286,30 @@ impl Search<'_> {
         if large && !certain {
             return None;
         }
+        let crowd = if certain { 2 * CROWD } else { CROWD };
+        if self.crowd.near(candidate.middle(), candidate.level) > crowd {
+            return None;
+        }
         let contrast = self.ring_contrast(candidate, certain);
         let least = f32::from(self.rules.contrast) * if certain { 0.6 } else { 1.0 };
-        let spread = self.wide_spread(candidate, certain);
-        let most = 1.5 * self.rules.evenness * contrast;
-        let near = self.crowd.near(candidate.middle(), candidate.level);
-        let core = self.core(candidate);
-        if std::env::var_os("SPX").is_some() {
+        if std::env::var_os("SPX").is_some() && contrast >= least {
             let middle = candidate.middle();
-            eprintln!("SPX {} {} size {} certain {certain} c {contrast} least {least} core {core} spread {spread} near {near} alone {} px {} beyond {}", middle.0, middle.1, candidate.size(), self.is_alone(candidate, core), candidate.pixels.len(), self.beyond);
+            eprintln!("SPX {} {} sz {} {certain} c {contrast} core {} sp {} near {} al {} px {} b {}", middle.0, middle.1, candidate.size(), self.core(candidate), self.wide_spread(candidate, certain), self.crowd.near(middle, candidate.level), self.is_alone(candidate, self.core(candidate)), candidate.pixels.len(), self.beyond);
         }
-        let stands_out = contrast >= least && spread <= most;
-        let crowd = if certain { 2 * CROWD } else { CROWD };
-        (stands_out && near <= crowd && self.is_alone(candidate, core))
-            .then(|| self.with_rim(candidate, large))
+        let is_speck = contrast >= least
+            && self.is_alone(candidate, self.core(candidate))
+            && self.wide_spread(candidate, certain) <= self.most_spread(contrast, certain);
+        is_speck.then(|| self.with_rim(candidate, large))
+    }
+
+    /// The most that the light may vary in the wider surroundings of a speck.
+    fn most_spread(&self, contrast: f32, certain: bool) -> f32 {
+        let evenness = self.rules.evenness;
+        if certain {
+            1.9 * evenness * contrast
+        } else {
+            (1.5 * evenness * contrast).min(170.0 * evenness)
+        }
     }
 
     /// Whether most of a candidate is darker than all that belongs to the picture.

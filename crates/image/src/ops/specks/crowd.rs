@@ -1,9 +1,16 @@
 //! How many details of about one strength lie around a place, and whether they are writing.
 
 use super::super::support::plane::Plane;
+use super::quantile;
 
 /// Tiles across and down of the test for writing.
 const TILES: usize = 8;
+
+/// Strokes that a tile of a written page has at least.
+const WRITTEN: u32 = 4;
+
+/// How much the ground of a written tile varies at most, in code values.
+const EVEN: f32 = 20.0;
 
 /// Counts of details by cells of a grid.
 pub(super) struct Crowd {
@@ -65,37 +72,25 @@ impl Crowd {
     /// Whether many strokes lie on an even ground in a good part of the picture.
     pub(super) fn is_writing(&self, luma: &Plane<u8>) -> bool {
         let written = (0..TILES * TILES).filter(|tile| self.is_written(luma, *tile));
-        let n = written.count();
-        if std::env::var_os("SPX").is_some() {
-            eprintln!("SPX written {n}");
-        }
-        n * 6 >= TILES * TILES
+        written.count() * 6 >= TILES * TILES
     }
 
     fn is_written(&self, luma: &Plane<u8>, tile: usize) -> bool {
         let strokes: u32 = self.strokes[tile].iter().sum();
-        if strokes < 4 {
+        if strokes < WRITTEN {
             return false;
         }
         let (column, row) = (tile % TILES, tile / TILES);
         let place = |part: usize, size: usize| part * size / TILES;
         let mut bins = [0_usize; 256];
         let mut area = 0;
-        for y in place(row, self.height)..place(row + 1, self.height) {
+        for y in (place(row, self.height)..place(row + 1, self.height)).step_by(3) {
             let from = place(column, self.width);
             for value in &luma.row(y)[from..place(column + 1, self.width)] {
                 bins[usize::from(*value)] += 1;
                 area += 1;
             }
         }
-        let quantile = |wanted: usize| {
-            let mut below = 0;
-            let reached = |bin: &usize| {
-                below += bin;
-                below > wanted
-            };
-            bins.iter().position(reached).unwrap_or(255)
-        };
-        quantile(area * 4 / 5) - quantile(area * 2 / 5) <= 20
+        quantile(&bins, area * 4 / 5) - quantile(&bins, area * 2 / 5) <= EVEN
     }
 }
