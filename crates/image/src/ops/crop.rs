@@ -10,15 +10,15 @@ use crate::measure::border::{self, Frame, Side};
 /// The most lines that the last trim takes from a side of the picture.
 const MOST_TRIMMED: usize = 8;
 
-/// The share of a line that may still look like the bed.
-const NEARLY_FREE: f64 = 0.05;
+/// The share of the bed in the pixels along a line that may stay, by their median.
+const MIXED: f32 = 0.06;
 
 /// How many pixels further inside the picture is taken for itself, and outside the bed.
-const INSIDE: usize = 6;
+const INSIDE: usize = 2;
 const AWAY: usize = 4;
 
 /// The least difference between picture and bed that tells them apart.
-const DISTINCT: u8 = 28;
+const DISTINCT: f32 = 28.0;
 
 /// Cuts the even black or white border that a scanner bed or a film rebate leaves.
 ///
@@ -119,31 +119,35 @@ fn bed_level(luma: &Plane<u8>, whole: Frame, frame: Frame, side: Side) -> Option
     Some(line[length / 2])
 }
 
-/// The number of lines along a side of the box to the first that is free of the bed: nearly, or at
-/// least mostly, or 0 when there is none within what may be taken from the picture.
+/// The number of lines along a side of the box to the first that is free of the bed, or 0 when there is
+/// none within what may be taken from the picture.
 fn rest(luma: &Plane<u8>, frame: Frame, side: Side, bed: u8) -> usize {
     let (extent, _) = side.extent(&frame);
     let most = (extent / 100).min(MOST_TRIMMED);
     if extent <= most + INSIDE {
         return 0;
     }
-    let shares: Vec<f64> = (0..=most)
-        .map(|depth| bed_share(luma, frame, side, depth, bed))
-        .collect();
-    let first = |limit: f64| shares.iter().position(|share| *share <= limit);
-    first(NEARLY_FREE).or_else(|| first(0.5)).unwrap_or(0)
+    let free = |depth: &usize| is_free(luma, frame, side, *depth, bed);
+    (0..=most).find(free).unwrap_or(0)
 }
 
-/// The share of a line's pixels that are more like the bed than like the picture further inside.
-fn bed_share(luma: &Plane<u8>, frame: Frame, side: Side, depth: usize, bed: u8) -> f64 {
+/// Whether a line shows next to nothing of the bed, measured by the line a little further inside.
+fn is_free(luma: &Plane<u8>, frame: Frame, side: Side, depth: usize, bed: u8) -> bool {
     let (_, length) = side.extent(&frame);
-    let is_bed = |along: &usize| {
-        let (x, y) = side.pixel(&frame, depth, *along);
-        let (u, v) = side.pixel(&frame, depth + INSIDE, *along);
-        let (value, inside) = (luma.at(x, y), luma.at(u, v));
-        inside.abs_diff(bed) > DISTINCT && value.abs_diff(bed) < value.abs_diff(inside)
+    let bed = f32::from(bed);
+    let share = |along: usize| {
+        let value = |depth: usize| {
+            let (x, y) = side.pixel(&frame, depth, along);
+            f32::from(luma.at(x, y))
+        };
+        let (own, inside) = (value(depth), value(depth + INSIDE));
+        let distinct = (inside - bed).abs() > DISTINCT;
+        distinct.then(|| (inside - own) / (inside - bed))
     };
-    (0..length).filter(is_bed).count() as f64 / length as f64
+    let mut shares: Vec<f32> = (0..length).filter_map(share).collect();
+    shares.sort_by(f32::total_cmp);
+    let at = |part: usize| shares.get(shares.len() * part / 20);
+    at(10).is_none_or(|share| *share <= MIXED) && at(17).is_none_or(|share| *share <= 0.3)
 }
 
 fn cut<T: Sample>(raster: &Raster, samples: &[T], frame: Frame) -> Raster {

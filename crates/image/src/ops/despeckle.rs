@@ -48,7 +48,7 @@ impl Default for Despeckle {
             max_size: None,
             sensitivity: 0.5,
             sign: SpeckSign::Both,
-            min_specks: 4,
+            min_specks: 8,
         }
     }
 }

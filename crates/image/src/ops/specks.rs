@@ -2,7 +2,7 @@
 
 mod crowd;
 
-use self::crowd::Crowd;
+use self::crowd::{Crowd, Detail, LEVELS};
 use super::support::extremes::{Pick, close_or_open};
 use super::support::plane::Plane;
 use super::support::rows;
@@ -13,8 +13,14 @@ const BAND: usize = 128;
 /// Pixels that the search for cores looks at in one go.
 const STRIDE: usize = 64;
 
+/// One pixel in so many is enough for the range of a picture.
+const SAMPLED: usize = 7;
+
 /// Details of its strength near a speck, itself included, at most: more are texture.
 const CROWD: usize = 6;
+
+/// First column and row, and last ones.
+type Bounds = [usize; 4];
 
 /// What counts as a speck, on the scale of 8-bit luma.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +45,7 @@ pub(super) struct Speck {
     /// The pixels that stand out most, without the rim.
     pub(super) core: Vec<usize>,
     /// First column and row, and last ones.
-    pub(super) bounds: [usize; 4],
+    pub(super) bounds: Bounds,
     /// Whether it is larger than any speck may be that leaves a doubt.
     pub(super) large: bool,
 }
@@ -86,7 +92,7 @@ pub(super) fn dark_specks(luma: &Plane<u8>, rules: Rules) -> Vec<Speck> {
         crowd: Crowd::new(luma.width(), luma.height(), 6 * rules.small),
     };
     let candidates = search.candidates();
-    if search.crowd.is_writing(luma) {
+    if search.crowd.is_page(luma) {
         return Vec::new();
     }
     let mut specks: Vec<Speck> = candidates
@@ -99,7 +105,7 @@ pub(super) fn dark_specks(luma: &Plane<u8>, rules: Rules) -> Vec<Speck> {
 
 /// Contrasts at which cores are looked for, the strongest first, each about 1.4 times the next.
 fn levels(least: u8) -> Vec<u8> {
-    let steps = (0..8).map(|step| f32::from(least) * 2_f32.powf(step as f32 / 2.0));
+    let steps = (0..LEVELS).map(|step| f32::from(least) * 2_f32.powf(step as f32 / 2.0));
     let mut levels: Vec<u8> = steps
         .take_while(|level| *level <= 200.0)
         .map(|level| level as u8)
@@ -113,10 +119,10 @@ fn levels(least: u8) -> Vec<u8> {
 /// Dust and damage are a small part of a picture, and its own shadows and lights a larger one.
 fn beyond(luma: &Plane<u8>, rules: Rules) -> u8 {
     let mut bins = [0_usize; 256];
-    for value in luma.data() {
+    for value in luma.data().iter().step_by(SAMPLED) {
         bins[usize::from(*value)] += 1;
     }
-    let shadows = quantile(&bins, luma.data().len() / 50);
+    let shadows = quantile(&bins, luma.data().len() / SAMPLED / 50);
     (shadows - 3.0 * rules.noise - 4.0).max(0.0) as u8
 }
 
@@ -158,7 +164,7 @@ fn residual(luma: &Plane<u8>, radius: usize, beyond: u8) -> Vec<u8> {
 /// A connected dark detail that may be a speck by its size and shape.
 struct Candidate {
     pixels: Vec<usize>,
-    bounds: [usize; 4],
+    bounds: Bounds,
     level: usize,
 }
 
@@ -168,9 +174,12 @@ impl Candidate {
         (right - left).max(bottom - top) + 1
     }
 
-    fn middle(&self) -> (usize, usize) {
-        let [left, top, right, bottom] = self.bounds;
-        (left.midpoint(right), top.midpoint(bottom))
+    fn detail(&self) -> Detail {
+        Detail {
+            bounds: self.bounds,
+            level: self.level,
+            stroke: false,
+        }
     }
 
     /// A hair's end or a stroke is long and thin or fills little of its box.
@@ -257,7 +266,12 @@ impl Search<'_> {
             bounds,
             level,
         };
-        stroke |= candidate.size() > self.rules.large || !candidate.is_compact();
+        // What is left of a speck after its core is a ring.
+        stroke |= if flank {
+            candidate.size() > 2 * self.rules.large
+        } else {
+            candidate.size() > self.rules.large || !candidate.is_compact()
+        };
         for i in &candidate.pixels {
             self.done.add(*i);
             if stroke {
@@ -265,8 +279,10 @@ impl Search<'_> {
             }
         }
         if !flank {
-            let middle = candidate.middle();
-            self.crowd.add(middle, level, candidate.pixels.len() > 8 && stroke);
+            self.crowd.add(Detail {
+                stroke: stroke && candidate.pixels.len() > 8,
+                ..candidate.detail()
+            });
         }
         (!flank && !stroke).then_some(candidate)
     }
@@ -278,19 +294,27 @@ impl Search<'_> {
         if large && !certain {
             return None;
         }
-        let contrast = self.ring_contrast(candidate);
-        let least = f32::from(self.rules.contrast) * if certain { 0.6 } else { 1.0 };
-        let spread = self.wide_spread(candidate, certain);
-        let most = 1.5 * self.rules.evenness * contrast;
-        let near = self.crowd.near(candidate.middle(), candidate.level);
-        let core = self.core(candidate);
-        if std::env::var_os("SPX").is_some() {
-            let middle = candidate.middle();
-            eprintln!("SPX {} {} size {} certain {certain} c {contrast} least {least} core {core} spread {spread} near {near} alone {} px {} beyond {}", middle.0, middle.1, candidate.size(), self.is_alone(candidate, core), candidate.pixels.len(), self.beyond);
+        let crowd = if certain { 2 * CROWD } else { CROWD };
+        let detail = candidate.detail();
+        if self.crowd.near(&detail) > crowd || self.crowd.is_sign(&detail, self.rules.small) {
+            return None;
         }
-        let stands_out = contrast >= least && spread <= most;
-        (stands_out && near <= CROWD && self.is_alone(candidate, core))
-            .then(|| self.with_rim(candidate, large))
+        let contrast = self.ring_contrast(candidate, certain);
+        let least = f32::from(self.rules.contrast) * if certain { 0.6 } else { 1.0 };
+        let is_speck = contrast >= least
+            && self.is_alone(candidate, self.core(candidate))
+            && self.wide_spread(candidate, certain) <= self.most_spread(contrast, certain);
+        is_speck.then(|| self.with_rim(candidate, large))
+    }
+
+    /// The most that the light may vary in the wider surroundings of a speck.
+    fn most_spread(&self, contrast: f32, certain: bool) -> f32 {
+        let evenness = self.rules.evenness;
+        if certain {
+            1.9 * evenness * contrast
+        } else {
+            (1.5 * evenness * contrast).min(170.0 * evenness)
+        }
     }
 
     /// Whether most of a candidate is darker than all that belongs to the picture.
@@ -318,7 +342,13 @@ impl Search<'_> {
             }
         }
         let area = (right - left + 1) * (bottom - top + 1);
-        quantile(&bins, area * 19 / 20) - quantile(&bins, area / 20)
+        quantile(&bins, area * 19 / 20) - quantile(&bins, area / 20) - self.grain(certain)
+    }
+
+    /// The part of nine tenths of the values that noise alone spreads over; it does not speak
+    /// against a speck that is certain.
+    fn grain(&self, certain: bool) -> f32 {
+        if certain { 3.3 * self.rules.noise } else { 0.0 }
     }
 
     fn core(&self, candidate: &Candidate) -> u8 {
@@ -328,9 +358,8 @@ impl Search<'_> {
 
     /// How much darker the speck's core is than the even ring around it; 0 when the ring varies
     /// too much for what the speck stands out.
-    fn ring_contrast(&self, candidate: &Candidate) -> f32 {
-        let [left, top, right, bottom] =
-            self.window(candidate.bounds, 4 + candidate.size() / 2);
+    fn ring_contrast(&self, candidate: &Candidate, certain: bool) -> f32 {
+        let [left, top, right, bottom] = self.window(candidate.bounds, 4 + candidate.size() / 2);
         let inner = self.window(candidate.bounds, 2);
         let mut ring: Vec<u8> = Vec::new();
         for y in top..=bottom {
@@ -349,7 +378,8 @@ impl Search<'_> {
         let share = |part: usize| f32::from(ring[ring.len() * part / 20]);
         let darkest = candidate.pixels.iter().map(|i| self.luma.data()[*i]).min();
         let contrast = share(10) - f32::from(darkest.unwrap_or(0));
-        if share(19) - share(1) > self.rules.evenness * contrast {
+        let spread = share(19) - share(1) - self.grain(certain);
+        if spread > self.rules.evenness * contrast {
             0.0
         } else {
             contrast
@@ -361,14 +391,15 @@ impl Search<'_> {
     fn is_alone(&self, candidate: &Candidate, core: u8) -> bool {
         let least = self.rules.contrast / 2;
         let [left, top, right, bottom] = self.window(candidate.bounds, 4 * self.rules.small);
-        let near = self.window(candidate.bounds, 2 * self.rules.small.max(candidate.size() / 2));
+        let near = self.window(
+            candidate.bounds,
+            2 * self.rules.small.max(candidate.size() / 2),
+        );
         let own = self.window(candidate.bounds, 2);
         let (mut others, mut area) = (0, 0);
         for y in top..=bottom {
             for x in left..=right {
-                let within = |b: [usize; 4]| {
-                    (b[0]..=b[2]).contains(&x) && (b[1]..=b[3]).contains(&y)
-                };
+                let within = |b: Bounds| (b[0]..=b[2]).contains(&x) && (b[1]..=b[3]).contains(&y);
                 let i = y * self.luma.width() + x;
                 let is_near = within(near);
                 area += usize::from(is_near);
@@ -386,7 +417,7 @@ impl Search<'_> {
         others * 50 <= area
     }
 
-    fn window(&self, [left, top, right, bottom]: [usize; 4], reach: usize) -> [usize; 4] {
+    fn window(&self, [left, top, right, bottom]: Bounds, reach: usize) -> Bounds {
         [
             left.saturating_sub(reach),
             top.saturating_sub(reach),
