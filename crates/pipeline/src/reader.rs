@@ -122,6 +122,11 @@ impl<'i, 's> Args<'i, 's> {
         }
     }
 
+    /// Whether there is a value under `key`, of whatever type, that nobody has taken.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// Like [`Args::take`], for callers that need no place.
     pub fn value<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<T> {
         self.take(key).map(|at| at.value)

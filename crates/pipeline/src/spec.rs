@@ -183,6 +183,8 @@ pub(crate) struct OutputSpec {
     pub(crate) id: Option<At<String>>,
     pub(crate) from: Option<At<String>>,
     pub(crate) format: Option<At<Format>>,
+    /// Whether there is a `format`, readable or not.
+    pub(crate) has_format: bool,
     pub(crate) profile: Profile,
     pub(crate) bit_depth: Option<At<u8>>,
     pub(crate) quality: Option<At<u8>>,
@@ -365,6 +367,7 @@ fn read_output(mut args: Args<'_, '_>) -> OutputSpec {
         offset: args.offset(),
         id: args.take("id"),
         from: args.take("from"),
+        has_format: args.has("format"),
         format: args.take("format"),
         profile: args.value("profile").unwrap_or_default(),
         bit_depth: args.take("bit_depth"),
