@@ -357,6 +357,11 @@ impl<'i> Compiler<'i, '_> {
             );
             self.bad(above.offset, message);
         }
+        for at in [above, below].into_iter().flatten() {
+            if at.value.is_nan() {
+                self.bad(at.offset, "a bound is a number, found nan");
+            }
+        }
         let value = |at: Option<&At<f64>>| at.map(|at| at.value);
         Some(Gate {
             measure,
@@ -550,4 +555,72 @@ fn all_formats() -> Vec<PixelFormat> {
         }
     }
     formats
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ok(text: &str) -> Plan {
+        compile(text, &Registry::builtin()).unwrap_or_else(|errors| panic!("{errors:?}"))
+    }
+
+    #[test]
+    fn steps_form_a_chain_unless_they_branch() {
+        let plan = ok(
+            "name = \"x\"\n[[step]]\nrun.gray = {}\n[[step]]\nrun.tone = {}\n\
+             [[step]]\nid = \"b\"\nfrom = \"gray\"\nrun.crop = {}\n\
+             [[step]]\nid = \"c\"\nfrom = \"source\"\nrun.gray = {}\n\
+             [[output]]\nfrom = \"tone\"\nformat = \"png\"\n\
+             [[output]]\nfrom = \"b\"\nformat = \"png\"\n[[output]]\nformat = \"tiff\"\n\
+             [[output]]\nfrom = \"source\"\nformat = \"jpeg\"\n",
+        );
+        let from: Vec<Node> = plan.steps.iter().map(|step| step.from).collect();
+        let expected = [Node::Source, Node::Step(0), Node::Step(0), Node::Source];
+        assert_eq!(from, expected);
+        let ids: Vec<&str> = plan
+            .outputs
+            .iter()
+            .map(|output| output.id.as_str())
+            .collect();
+        assert_eq!(ids, ["tone", "b", "c", "copy"]);
+        assert_eq!(plan.chain(Node::Step(2)), [0, 2]);
+        assert_eq!(plan.readers(Node::Step(0)), 2);
+        assert_eq!(plan.readers(Node::Source), 3);
+    }
+
+    #[test]
+    fn steps_without_an_id_get_their_own() {
+        let plan = ok(
+            "name = \"x\"\n[[step]]\nrun.tone = {}\n[[step]]\nrun.tone = {}\n\
+             [[step]]\nrun.tone = {}\n[[output]]\nformat = \"png\"\n",
+        );
+        let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
+        assert_eq!(ids, ["tone", "tone-2", "tone-3"]);
+    }
+
+    #[test]
+    fn zero_seconds_mean_no_timeout() {
+        let timeout = |limits: &str| ok(&format!("name = \"x\"\n{limits}")).policy.timeout;
+        assert_eq!(timeout(""), Some(DEFAULT_TIMEOUT));
+        assert_eq!(timeout("[limits]\ntimeout_per_file = 0"), None);
+        let half = timeout("[limits]\ntimeout_per_file = 0.5");
+        assert_eq!(half, Some(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_out_of_range() {
+        for text in [
+            "[run]\nmax_failure_rate = nan",
+            "[limits]\ntimeout_per_file = inf",
+            "[[step]]\nrun.tone = { clip = nan }\n[[output]]\nformat = \"png\"",
+            "[[step]]\nrun.tone = {}\nmax_change = nan\n[[output]]\nformat = \"png\"",
+            "[[step]]\nrun.resize = { scale = nan }\n[[output]]\nformat = \"png\"",
+            "[[step]]\nrun.tone = {}\nwhen = { blur = { above = nan } }\n\
+             [[output]]\nformat = \"png\"",
+        ] {
+            let text = format!("name = \"x\"\n{text}\n");
+            assert!(compile(&text, &Registry::builtin()).is_err(), "{text}");
+        }
+    }
 }

@@ -159,3 +159,52 @@ fn check_keys(spec: &OutputSpec, format: Format, sink: &Sink<'_>) {
         sink.report(offset, Error::new(Code::InvalidRequest, message));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Registry, compile};
+
+    #[test]
+    fn keys_become_encodings() {
+        for (keys, expected) in [
+            ("format = \"png\"", Encoding::PNG),
+            ("format = \"tiff\"", Encoding::TIFF),
+            ("format = \"jpeg\"", Encoding::JPEG),
+            ("format = \"webp\"", Encoding::WEBP),
+            (
+                "format = \"webp\"\nlossless = true",
+                Encoding::WEBP_LOSSLESS,
+            ),
+            (
+                "format = \"webp\"\nquality = 70",
+                Encoding::WebP { quality: Some(70) },
+            ),
+            (
+                "format = \"png\"\nlevel = \"best\"",
+                Encoding::Png {
+                    level: PngLevel::Best,
+                },
+            ),
+            (
+                "format = \"tiff\"\ncompression = \"none\"",
+                Encoding::Tiff {
+                    compression: TiffCompression::None,
+                },
+            ),
+            (
+                "format = \"jpeg\"\nquality = 70\nsubsampling = \"420\"\nprogressive = true",
+                Encoding::Jpeg {
+                    quality: 70,
+                    subsampling: Subsampling::Quarter,
+                    progressive: true,
+                },
+            ),
+        ] {
+            let text = format!("name = \"x\"\n[[output]]\n{keys}\n");
+            let plan = compile(&text, &Registry::builtin());
+            let plan = plan.unwrap_or_else(|errors| panic!("{keys}: {errors:?}"));
+            assert_eq!(plan.outputs[0].encoding, expected, "{keys}");
+        }
+    }
+}

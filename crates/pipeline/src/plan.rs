@@ -310,3 +310,45 @@ impl Plan {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Registry, compile};
+
+    #[test]
+    fn gates_are_open_between_their_bounds_only() {
+        let gate = |above, below| Gate {
+            measure: Measure::Blur,
+            above,
+            below,
+        };
+        for (gate, value, admits) in [
+            (gate(None, None), 1.0, true),
+            (gate(Some(1.0), None), 1.0, false),
+            (gate(Some(1.0), None), 1.1, true),
+            (gate(None, Some(1.0)), 1.0, false),
+            (gate(Some(1.0), Some(2.0)), 1.5, true),
+            (gate(Some(1.0), Some(2.0)), 2.5, false),
+            (gate(Some(1.0), None), f64::NAN, false),
+        ] {
+            assert_eq!(gate.admits(value), admits, "{gate:?} {value}");
+        }
+    }
+
+    #[test]
+    fn memory_grows_with_what_is_kept() {
+        let plan = |text: &str| compile(text, &Registry::builtin()).unwrap();
+        let nothing = plan("name = \"x\"");
+        assert_eq!(nothing.memory_per_page(1_000_000, 3), 3_000_000);
+        let copy = plan("name = \"x\"\n[[output]]\nformat = \"png\"");
+        assert_eq!(copy.memory_per_page(1_000_000, 3), 6_000_000);
+        let step = "name = \"x\"\n[[step]]\nrun.tone = {}\n[[output]]\nformat = \"png\"\n";
+        let one = plan(step).memory_per_page(1_000_000, 3);
+        assert!(one > 6_000_000, "{one}");
+        let bounded = step.replace("[[output]]", "max_change = 0.5\n[[output]]");
+        assert!(plan(&bounded).memory_per_page(1_000_000, 3) >= one + 3_000_000);
+        // Numbers from a hostile header must not overflow.
+        assert!(plan(step).memory_per_page(u64::MAX, 8) > one);
+    }
+}

@@ -38,7 +38,7 @@ fn check() {
     insta::assert_snapshot!("check", ended.stdout);
     bench.write(
         "bad.toml",
-        b"nam = \"bad\"\n[[step]]\nrun.tonne = {}\n[[output]]\nformat = 3\n",
+        b"nam = \"bad\"\n[[step]]\nrun.tonne = {}\n[[output]]\nformat = \"jpeg\"\nquality = 0\n",
     );
     let ended = bench.fonds(&["check", "bad.toml", "nowhere.toml"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (2, ""));

@@ -18,7 +18,7 @@ fn the_last_line_counts_everything() {
         ended.stderr
     );
     assert!(ended.stderr.contains("broken.png: "), "{}", ended.stderr);
-    assert!(ended.stderr.contains("[truncated]"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("[corrupt]"), "{}", ended.stderr);
     let quiet = bench.run_to("quiet", &["--quiet"]);
     assert_eq!(quiet.stdout.lines().count(), 1);
     assert!(
@@ -57,7 +57,7 @@ fn json_events() {
         .find(|event| event["status"] == "failed")
         .unwrap();
     assert_eq!(failed["path"], "broken.png");
-    assert_eq!(failed["error_code"], "truncated");
+    assert_eq!(failed["error_code"], "corrupt");
 }
 
 /// `run.json` keeps the command line as it was typed, and how the process ended.

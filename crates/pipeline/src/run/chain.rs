@@ -235,4 +235,48 @@ mod tests {
             0.5
         );
     }
+    /// A branch sees the picture as it was before its sibling changed it, a condition measures
+    /// what reaches its step, and a refused step leaves no trace in the pixels.
+    #[test]
+    fn branches_conditions_and_limits() {
+        let text = "name = \"x\"\n\
+            [[step]]\nid = \"a\"\nrun.resize = { longest = 10 }\n\
+            [[step]]\nid = \"b\"\nfrom = \"source\"\nrun.resize = { longest = 20 }\n\
+            [[step]]\nid = \"c\"\nfrom = \"a\"\nrun.gray = {}\nwhen = { blur = { below = -1.0 } }\n\
+            [[step]]\nid = \"d\"\nfrom = \"a\"\nrun.resize = { longest = 5 }\nmax_change = 0.1\n\
+            [[output]]\nfrom = \"b\"\nformat = \"png\"\n\
+            [[output]]\nfrom = \"c\"\nformat = \"png\"\n\
+            [[output]]\nfrom = \"d\"\nformat = \"png\"\n";
+        let plan = crate::compile(text, &crate::Registry::builtin()).unwrap();
+        let source = Raster::new(40, 30, PixelFormat::RGB8);
+        let mut seen = Vec::new();
+        let mut visit = |node, raster: &Raster, traces: &[Trace]| {
+            seen.push((node, raster.width(), raster.format(), traces.len()));
+            Ok(())
+        };
+        let traces = run(&plan, source, Seed::new(0), &mut visit).unwrap();
+        let rgb = PixelFormat::RGB8;
+        let expected = [
+            (Node::Source, 40, rgb, 0),
+            (Node::Step(0), 10, rgb, 1),
+            (Node::Step(1), 20, rgb, 2),
+            (Node::Step(2), 10, rgb, 3),
+            (Node::Step(3), 10, rgb, 4),
+        ];
+        assert_eq!(seen, expected);
+        assert!(matches!(
+            traces[2].verdict,
+            Verdict::Gated {
+                measure: Measure::Blur,
+                ..
+            }
+        ));
+        assert!(matches!(traces[3].verdict, Verdict::Refused { share, .. } if share > 0.5));
+        assert_eq!(acts(&plan, Node::Step(1), &traces), [Act::Geometry]);
+        assert_eq!(
+            acts(&plan, Node::Step(3), &traces),
+            [Act::Geometry],
+            "that of `a` alone"
+        );
+    }
 }

@@ -12,8 +12,10 @@ use crate::support::{Bench, COPIES, assert_same_content, assert_sound, picture, 
 fn abort_on_the_first_error() {
     let bench = many(300, 200);
     let text = COPIES.replace("[run]", "[run]\non_error = \"abort\"");
-    let report = bench.run_with(&plan(&text), |options| options.workers = 1);
+    let (report, events) = bench.run_told(&plan(&text));
     assert_eq!(report.stop, Some(Stop::FirstError));
+    let reason = Stop::FirstError;
+    assert!(events.contains(&Event::Stopping { reason }), "{events:?}");
     assert_eq!(
         report.counts.failed, 1,
         "the first is broken, and so is the 200th"
