@@ -116,7 +116,7 @@ impl Despeckle {
             specks.extend(dark_specks(&luma, rules));
             invert(&mut luma);
         }
-        specks.retain(|speck| self.has_color_of_dust(raster, &luma, speck));
+        specks.retain(|speck| has_color_of_dust(raster, &luma, speck));
         // Dust of all sizes comes in numbers; large specks alone are buttons, rivets or lamps.
         let small = specks.iter().filter(|speck| !speck.large).count();
         if small < 4 || 2 * small < specks.len() {
@@ -134,19 +134,6 @@ impl Despeckle {
         (luma, specks)
     }
 
-    /// Whether a speck is no more colourful than dust on this place can be: lamps, petals and
-    /// leaves are.
-    fn has_color_of_dust(&self, raster: &Raster, luma: &Plane<u8>, speck: &Speck) -> bool {
-        if raster.format().color_channels() < 3 {
-            return true;
-        }
-        let ring = ring(luma, speck);
-        let core = &speck.core;
-        let (own, around) = (mean_color(raster, core), mean_color(raster, &ring));
-        let most = (1.2 * chroma(around)).max(0.3 * own[0].max(own[1]).max(own[2]) + 20.0);
-        chroma(own) <= most
-    }
-
     fn rules(&self, raster: &Raster) -> Rules {
         let shorter = raster.width().min(raster.height());
         let small = self.max_size.unwrap_or((shorter / 180).clamp(4, 24));
@@ -162,6 +149,19 @@ impl Despeckle {
             noise: noise as f32,
         }
     }
+}
+
+/// Whether a speck is no more colourful than dust on this place can be: lamps, petals and
+/// leaves are.
+fn has_color_of_dust(raster: &Raster, luma: &Plane<u8>, speck: &Speck) -> bool {
+    if raster.format().color_channels() < 3 {
+        return true;
+    }
+    let ring = ring(luma, speck);
+    let core = &speck.core;
+    let (own, around) = (mean_color(raster, core), mean_color(raster, &ring));
+    let most = (1.2 * chroma(around)).max(0.3 * own[0].max(own[1]).max(own[2]) + 20.0);
+    chroma(own) <= most
 }
 
 /// The frame around a speck.

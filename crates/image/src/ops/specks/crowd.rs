@@ -62,7 +62,7 @@ impl Detail {
             .saturating_sub(other_to)
             .max(other_from.saturating_sub(to));
         self.level.abs_diff(other.level) <= 2
-            && 2 * height >= high - low + 1
+            && 2 * height > high - low
             && height <= 8 * self.size()
             && other_low <= high + slack
             && low <= other_high + slack
