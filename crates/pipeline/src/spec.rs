@@ -215,6 +215,7 @@ impl<'i> Spec<'i> {
     /// Reads a file; what is wrong with it is in the sink, what is right is returned.
     pub(crate) fn read(sink: &Sink<'i>, text: &'i str) -> Self {
         let mut file = Args::new(sink, "a pipeline file", parse(sink, text));
+        let has_name = file.has("name");
         let spec = Self {
             name: file.take("name"),
             description: file.value("description").unwrap_or_default(),
@@ -226,7 +227,7 @@ impl<'i> Spec<'i> {
             steps: file.tables("step").into_iter().map(read_step).collect(),
             outputs: file.tables("output").into_iter().map(read_output).collect(),
         };
-        if spec.name.is_none() && sink.is_empty() {
+        if !has_name {
             let error = Error::new(Code::InvalidRequest, "the pipeline has no `name`");
             sink.report(0, error.hint("begin the file with: name = \"my-pipeline\""));
         }
