@@ -14,7 +14,7 @@ const MOST_TRIMMED: usize = 8;
 const MIXED: f32 = 0.06;
 
 /// How many pixels further inside the picture is taken for itself, and outside the bed.
-const INSIDE: usize = 2;
+const INSIDE: usize = 4;
 const AWAY: usize = 4;
 
 /// The least difference between picture and bed that tells them apart.
@@ -23,8 +23,139 @@ const DISTINCT: f32 = 28.0;
 /// Cuts the even black or white border that a scanner bed or a film rebate leaves.
 ///
 /// Only a border that ends in the straight edge of the picture and shows on at least two sides is
-/// cut, and only as far as the picture does not begin anywhere; a picture that lies askew keeps
-/// its corners ([`super::Deskew`] first). Paper margins, white skies and cream print borders stay.
+/// cut, and only as far as the picture does not begin anywhere, plus the few lines at its edge that
+/// still show the border or mix with it; a picture that lies askew keeps its corners
+/// ([`super::Deskew`] first). Paper margins, white skies and cream print borders stay.
+/// Acts on all depths; the change records `left`, `top`, `width` and `height` of the box.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Crop {
+    /// Pixels of the border to keep around the picture; negative ones cut into it. −500 to 500.
+    pub margin: i32,
+}
+
+impl Crop {
+    /// Checks the parameters.
+    pub fn validate(&self) -> Result<()> {
+        in_range("margin", self.margin, &(-500..=500))
+    }
+
+    /// Crops, or leaves the picture alone when no border is certain.
+    pub fn apply(&self, raster: Raster) -> Result<Outcome> {
+        self.validate()?;
+        let reduced = Reduced::of(&raster);
+        let Some(frame) = border::find(&reduced, &reduced.luma()) else {
+            return Ok(Outcome::unchanged(raster));
+        };
+        let (width, height) = (raster.width() as usize, raster.height() as usize);
+        let frame = trimmed(&raster, frame.scaled(&reduced, &raster));
+        let frame = self.widened(frame, width, height);
+        let Some(frame) = frame.filter(|frame| *frame != Frame::whole(width, height)) else {
+            return Ok(Outcome::unchanged(raster));
+        };
+        let (new_width, new_height) = (frame.right - frame.left, frame.bottom - frame.top);
+        let change = Change::new(format!("cropped to {new_width} × {new_height} pixels"))
+            .value("left", frame.left as f64)
+            .value("top", frame.top as f64)
+            .value("width", new_width as f64)
+            .value("height", new_height as f64);
+        let cut = with_samples!(raster.samples(), samples => cut(&raster, samples, frame));
+        Ok(Outcome::changed(cut, change))
+    }
+
+    /// The box with its margin, `None` when nothing would remain.
+    fn widened(&self, frame: Frame, width: usize, height: usize) -> Option<Frame> {
+        let margin = self.margin as isize;
+        let low = |place: usize| (place as isize - margin).max(0) as usize;
+        let high = |place: usize, end: usize| (place as isize + margin).clamp(0, end as isize);
+        // A side without a border stays where it is.
+        let near = |place: usize| if place == 0 { 0 } else { low(place) };
+        let far = |place: usize, end: usize| {
+            if place == end {
+                end
+            } else {
+                high(place, end) as usize
+            }
+        };
+        let frame = Frame {
+            left: near(frame.left),
+            top: near(frame.top),
+            right: far(frame.right, width),
+            bottom: far(frame.bottom, height),
+        };
+        (frame.left < frame.right && frame.top < frame.bottom).then_some(frame)
+    }
+}
+
+/// The box without the lines along its cut sides that still show the bed, because the reduced copy
+/// was coarse, the edge of the picture is a little uneven or its pixels are mixed with the bed.
+fn trimmed(raster: &Raster, frame: Frame) -> Frame {
+    let luma = luma8(raster);
+    let whole = Frame::whole(luma.width(), luma.height());
+    let mut trimmed = frame;
+    for side in Side::ALL {
+        if let Some(bed) = bed_level(&luma, whole, frame, side) {
+            let depth = rest(&luma, trimmed, side, bed);
+            trimmed = trimmed.cut(side, depth);
+        }
+    }
+    trimmed
+}
+
+/// The median of the bed along a cut side, a few pixels outside the box.
+fn bed_level(luma: &Plane<u8>, whole: Frame, frame: Frame, side: Side) -> Option<u8> {
+    let border = match side {
+        Side::Top => frame.top,
+        Side::Left => frame.left,
+        Side::Bottom => whole.bottom - frame.bottom,
+        Side::Right => whole.right - frame.right,
+    };
+    let depth = border.checked_sub(1)?;
+    let (_, length) = side.extent(&whole);
+    let at = |along: usize| {
+        let (x, y) = side.pixel(&whole, depth.saturating_sub(AWAY), along);
+        luma.at(x, y)
+    };
+    let mut line: Vec<u8> = (0..length).map(at).collect();
+    line.sort_unstable();
+    Some(line[length / 2])
+}
+
+/// The number of lines along a side of the box to the first that is free of the bed, or 0 when there is
+/// none within what may be taken from the picture.
+fn rest(luma: &Plane<u8>, frame: Frame, side: Side, bed: u8) -> usize {
+    let (extent, _) = side.extent(&frame);
+    let most = (extent / 100).min(MOST_TRIMMED);
+    if extent <= 2 * most + 1 + INSIDE {
+        return 0;
+    }
+    let mixed = |depth: usize| mixed(luma, frame, side, depth, bed);
+    // Texture changes from line to line, too.
+    let mut usual: Vec<f32> = (most + 1..=2 * most + 1).map(|d| mixed(d)[1]).collect();
+    usual.sort_by(f32::total_cmp);
+    let much_at_most = (1.25 * usual[most / 2]).max(2.0 * MIXED);
+    let free = |depth: &usize| {
+        let [median, much] = mixed(*depth);
+        median <= MIXED && much <= much_at_most
+    };
+    (0..=most).find(free).unwrap_or(0)
+}
+
+/// The share of the bed in the pixels along a line that may stay, by their median.
+const MIXED: f32 = 0.06;
+
+/// How many pixels further inside the picture is taken for itself, and outside the bed.
+const INSIDE: usize = 4;
+const AWAY: usize = 4;
+
+/// The least difference between picture and bed that tells them apart.
+const DISTINCT: f32 = 28.0;
+
+/// Cuts the even black or white border that a scanner bed or a film rebate leaves.
+///
+/// Only a border that ends in the straight edge of the picture and shows on at least two sides is
+/// cut, and only as far as the picture does not begin anywhere, plus the few lines at its edge that
+/// still show the border or mix with it; a picture that lies askew keeps its corners
+/// ([`super::Deskew`] first). Paper margins, white skies and cream print borders stay.
 /// Acts on all depths; the change records `left`, `top`, `width` and `height` of the box.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Crop {
@@ -127,12 +258,20 @@ fn rest(luma: &Plane<u8>, frame: Frame, side: Side, bed: u8) -> usize {
     if extent <= most + INSIDE {
         return 0;
     }
-    let free = |depth: &usize| is_free(luma, frame, side, *depth, bed);
-    (0..=most).find(free).unwrap_or(0)
+    let mixed: Vec<[f32; 2]> = (0..=most)
+        .map(|depth| mixed(luma, frame, side, depth, bed))
+        .collect();
+    // Texture changes from line to line, too.
+    let mut usual: Vec<f32> = mixed.iter().map(|[_, much]| *much).collect();
+    usual.sort_by(f32::total_cmp);
+    let much_at_most = (1.25 * usual[usual.len() / 2]).max(2.0 * MIXED);
+    let free = |[median, much]: &[f32; 2]| *median <= MIXED && *much <= much_at_most;
+    mixed.iter().position(free).unwrap_or(0)
 }
 
-/// Whether a line shows next to nothing of the bed, measured by the line a little further inside.
-fn is_free(luma: &Plane<u8>, frame: Frame, side: Side, depth: usize, bed: u8) -> bool {
+/// The share of the bed in the pixels along a line, measured by those a little further inside: the
+/// median, and what 15 % exceed.
+fn mixed(luma: &Plane<u8>, frame: Frame, side: Side, depth: usize, bed: u8) -> [f32; 2] {
     let (_, length) = side.extent(&frame);
     let bed = f32::from(bed);
     let share = |along: usize| {
@@ -146,8 +285,7 @@ fn is_free(luma: &Plane<u8>, frame: Frame, side: Side, depth: usize, bed: u8) ->
     };
     let mut shares: Vec<f32> = (0..length).filter_map(share).collect();
     shares.sort_by(f32::total_cmp);
-    let at = |part: usize| shares.get(shares.len() * part / 20);
-    at(10).is_none_or(|share| *share <= MIXED) && at(17).is_none_or(|share| *share <= 0.3)
+    [10, 17].map(|part| shares.get(shares.len() * part / 20).copied().unwrap_or(0.0))
 }
 
 fn cut<T: Sample>(raster: &Raster, samples: &[T], frame: Frame) -> Raster {
@@ -198,6 +336,44 @@ mod tests {
         );
         assert_eq!(cut[..230], all[12 * 300 + 30..][..230]);
         assert_eq!(cut[167 * 230..], all[179 * 300 + 30..][..230]);
+    }
+
+    #[test]
+    fn uneven_and_mixed_edges_are_trimmed() {
+        // A cream print whose edge wanders by two pixels and mixes with the bed on one.
+        let samples = (0..900 * 650_usize).map(|i| {
+            let (x, y) = (i % 900, i / 900);
+            let wander = |along: usize| usize::from(along % 60 < 30) * 2;
+            let (left, top) = (71 + wander(y), 53 + wander(x));
+            let (right, bottom) = (840 - wander(y), 610 - wander(x));
+            let inside =
+                |a: usize| x >= left + a && x < right - a && y >= top + a && y < bottom - a;
+            match (inside(0), inside(1), inside(14)) {
+                (_, _, true) => synthetic::texture(x, y),
+                (_, true, _) => 230 + (i * i % 4) as u8,
+                (true, ..) => 190,
+                _ => 24 + (i % 3) as u8,
+            }
+        });
+        let samples = Samples::U8(samples.collect());
+        let raster = Raster::from_samples(900, 650, ColorModel::Gray, false, samples).unwrap();
+        let cut = Crop::default().apply(raster).unwrap();
+        let values = cut.change.unwrap().values;
+        assert!(values[0].1 >= 74.0 && values[0].1 <= 77.0, "{values:?}");
+        let (width, samples) = (
+            cut.raster.width() as usize,
+            cut.raster.as_slice::<u8>().unwrap(),
+        );
+        let columns = [0, width - 1].map(|x| samples.iter().skip(x).step_by(width));
+        let rows = [&samples[..width], &samples[samples.len() - width..]];
+        for column in columns {
+            let bed = column.filter(|v| **v < 228).count();
+            assert!(bed * 20 < samples.len() / width, "{bed} {values:?}");
+        }
+        for row in rows {
+            let bed = row.iter().filter(|v| **v < 228).count();
+            assert!(bed * 20 < width, "{bed} {values:?}");
+        }
     }
 
     #[test]

@@ -8,6 +8,9 @@ use super::support::params::in_range;
 use super::support::plane::{Plane, luma8};
 use crate::measure::noise;
 
+/// Small specks that a picture has at least where large ones are taken for dust.
+const FEW: usize = 4;
+
 /// Which specks are looked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SpeckSign {
@@ -23,15 +26,17 @@ pub enum SpeckSign {
 /// Repairs dust and specks: finds them, then changes their pixels only.
 ///
 /// A speck is small and compact, stands out clearly from an even surrounding, and has next to
-/// nothing like it nearby. So text with its dots, texture, leaves, lace and catch-lights in eyes
-/// stay, and so does dust that lies on such places; hairs and scratches are for other tools. The
-/// hole is filled with the best-fitting piece of the surroundings, grain included, adjusted to
+/// nothing like it nearby. One that is whiter or blacker than all that belongs to the picture may
+/// be larger, stand out by less and lie on less even ground. What stands in a line with others, as
+/// letters and dots do, or on a written page, stays, and so do texture, leaves, lace, colourful
+/// lamps and catch-lights in eyes, as well as dust that lies on such places; hairs and scratches
+/// are for other tools. The hole is filled with the best-fitting piece of the surroundings, grain included, adjusted to
 /// the hole's rim. Acts on all depths; the change records the number of `specks` and the share of
 /// pixels changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Despeckle {
     /// The largest extent of a speck in pixels, 2 to 64; by default a 180th of the picture's
-    /// shorter side, at least 4 and at most 24.
+    /// shorter side, at least 4 and at most 24, and a 60th, at most 32, for those beyond doubt.
     pub max_size: Option<u32>,
     /// How little a speck may stand out, 0 (only the most obvious) to 1.
     pub sensitivity: f64,
@@ -117,9 +122,9 @@ impl Despeckle {
             invert(&mut luma);
         }
         specks.retain(|speck| has_color_of_dust(raster, &luma, speck));
-        // Dust of all sizes comes in numbers; large specks alone are buttons, rivets or lamps.
+        // Dust of all sizes comes together; large specks alone are buttons, rivets or lamps.
         let small = specks.iter().filter(|speck| !speck.large).count();
-        if small < 4 || 2 * small < specks.len() {
+        if small < FEW || 2 * small < specks.len() {
             specks.retain(|speck| !speck.large);
         }
         // A dark and a light one can share rims; the earlier one keeps them.
@@ -158,10 +163,10 @@ fn has_color_of_dust(raster: &Raster, luma: &Plane<u8>, speck: &Speck) -> bool {
         return true;
     }
     let ring = ring(luma, speck);
-    let core = &speck.core;
-    let (own, around) = (mean_color(raster, core), mean_color(raster, &ring));
-    let most = (1.2 * chroma(around)).max(0.3 * own[0].max(own[1]).max(own[2]) + 20.0);
-    chroma(own) <= most
+    let (own, around) = (mean_color(raster, &speck.core), mean_color(raster, &ring));
+    // Toned paper is a third less blue than red.
+    let toned = 0.3 * own.into_iter().fold(0.0, f32::max) + 20.0;
+    chroma(own) <= toned.max(1.2 * chroma(around))
 }
 
 /// The frame around a speck.
@@ -349,6 +354,14 @@ mod tests {
     use crate::ops::support::synthetic::Random;
     use fonds_core::{ColorModel, Samples};
 
+    /// The default, for pictures with few specks.
+    fn despeckle() -> Despeckle {
+        Despeckle {
+            min_specks: 4,
+            ..Despeckle::default()
+        }
+    }
+
     const SPECKS: [(usize, usize, u16); 5] = [
         (60, 40, 0),
         (140, 90, 65_535),
@@ -377,7 +390,7 @@ mod tests {
     #[test]
     fn specks_go_and_nothing_else_changes() {
         let (with, without) = (dusty(&SPECKS), dusty(&[]));
-        let outcome = Despeckle::default().apply(with.clone()).unwrap();
+        let outcome = despeckle().apply(with.clone()).unwrap();
         let change = outcome.change.unwrap();
         assert_eq!(change.values, [("specks", 5.0)]);
         let found = outcome.raster.as_slice::<u16>().unwrap().chunks_exact(4);
@@ -412,8 +425,46 @@ mod tests {
 
     #[test]
     fn lone_dots_stay() {
-        let outcome = Despeckle::default().apply(dusty(&SPECKS[..3])).unwrap();
+        let outcome = despeckle().apply(dusty(&SPECKS[..3])).unwrap();
         assert_eq!(outcome, Outcome::unchanged(dusty(&SPECKS[..3])));
+    }
+
+    /// Squares of a color on dark, slightly grainy cloth: two of each size.
+    fn cloth(sizes: [usize; 6], color: [u8; 3]) -> Raster {
+        let mut random = Random(5);
+        let samples = (0..360 * 360_usize).flat_map(|i| {
+            let (x, y) = (i % 360, i / 360);
+            let value = 45.0 + 2.0 * random.normal();
+            let size = sizes[x / 60];
+            let dot = x % 60 >= 30 && x % 60 < 30 + size;
+            // Shifted from column to column, so that they stand in no line.
+            let down = (y + 360 - 37 * (x / 60) % 60) % 180;
+            if dot && down >= 60 && down < 60 + size {
+                color
+            } else {
+                [value as u8; 3]
+            }
+        });
+        let samples = Samples::U8(samples.collect());
+        Raster::from_samples(360, 360, ColorModel::Rgb, false, samples).unwrap()
+    }
+
+    fn count(raster: Raster) -> f64 {
+        let change = despeckle().apply(raster).unwrap().change;
+        change.map_or(0.0, |change| change.values[0].1)
+    }
+
+    #[test]
+    fn large_specks_go_in_the_company_of_small_ones() {
+        assert_eq!(count(cloth([3, 3, 6, 3, 3, 6], [245; 3])), 12.0);
+        assert_eq!(count(cloth([6; 6], [245; 3])), 0.0);
+        assert_eq!(count(cloth([3, 3, 9, 3, 3, 9], [245; 3])), 8.0);
+    }
+
+    #[test]
+    fn colorful_lights_stay() {
+        assert_eq!(count(cloth([3; 6], [250, 235, 205])), 12.0);
+        assert_eq!(count(cloth([3; 6], [250, 180, 60])), 0.0);
     }
 
     #[test]

@@ -526,6 +526,93 @@ mod tests {
         }
     }
 
+    /// A gray ground with something on it, a little grain, and shadows at the left that are a
+    /// tenth of the picture.
+    fn drawn(value: impl Fn(usize, usize) -> Option<u8>) -> Plane<u8> {
+        let pixel = |i: usize| {
+            let (x, y) = (i % 320, i / 320);
+            let ground = if x < 32 { 70 } else { 160 };
+            value(x, y).unwrap_or(ground) + (i * i % 5) as u8
+        };
+        Plane::from_vec(320, 240, (0..320 * 240).map(pixel).collect())
+    }
+
+    fn square(at: (usize, usize), size: usize) -> impl Fn(usize, usize) -> bool {
+        move |x, y| (at.0..at.0 + size).contains(&x) && (at.1..at.1 + size).contains(&y)
+    }
+
+    const BOTH: Rules = Rules {
+        small: 4,
+        large: 10,
+        ..RULES
+    };
+
+    #[test]
+    fn large_ones_are_darker_than_the_picture() {
+        let large = square((200, 120), 9);
+        let found = |value: u8| dark_specks(&drawn(|x, y| large(x, y).then_some(value)), BOTH);
+        assert_eq!(found(75), []);
+        let certain = found(5);
+        assert_eq!(certain.len(), 1);
+        assert!(certain[0].large);
+    }
+
+    /// Boxes of 8 × 12 pixels at 12 from each other instead of letters, each fifth one a dot.
+    fn written(x: usize, y: usize, dots_only: bool) -> Option<u8> {
+        let (number, u, v) = (x / 12, x % 12, y % 40);
+        let dot = number % 5 == 4 && (2..5).contains(&u) && (19..22).contains(&v);
+        let outline = !(2..6).contains(&u) || !(12..20).contains(&v);
+        let letter = number % 5 < 4 && u < 8 && (10..22).contains(&v) && outline;
+        (x >= 60 && (dot || letter && !dots_only)).then_some(20)
+    }
+
+    #[test]
+    fn dots_of_writing_stay() {
+        let page = drawn(|x, y| written(x, y, false));
+        assert_eq!(dark_specks(&page, BOTH), []);
+        // A single line is no page.
+        let line = |y: usize| (80..120).contains(&y);
+        let found = |dots_only: bool| {
+            let plane = drawn(|x, y| line(y).then(|| written(x, y, dots_only)).flatten());
+            dark_specks(&plane, BOTH).len()
+        };
+        assert_eq!(found(false), 0);
+        assert!(found(true) >= 3);
+    }
+
+    #[test]
+    fn gaps_between_leaves_stay() {
+        let spot = |x: usize, y: usize| {
+            let (column, row) = (x / 13, y / 13);
+            let shift = (column * 5 + row * 7) % 9;
+            (x % 13).abs_diff(shift) <= 1 && (y % 13).abs_diff(8 - shift) <= 1
+        };
+        let wide = |x: usize, y: usize| (100..260).contains(&x) && (60..200).contains(&y);
+        let plane = drawn(|x, y| (wide(x, y) && spot(x, y)).then_some(5));
+        // At the edge of a tree one may go.
+        let inner = |speck: &Speck| wide(speck.bounds[0] - 20, speck.bounds[1] - 20);
+        let mut found = dark_specks(&plane, BOTH);
+        assert!(found.len() <= 1);
+        found.retain(inner);
+        assert_eq!(found, []);
+    }
+
+    #[test]
+    fn catch_lights_stay() {
+        let light = square((200, 120), 3);
+        let distance = |x: usize, y: usize| x.abs_diff(201).pow(2) + y.abs_diff(121).pow(2);
+        // On the inverted face: the light in the iris in the white of the eye.
+        let eye = |x: usize, y: usize| match distance(x, y) {
+            _ if light(x, y) => Some(5),
+            0..=49 => Some(220),
+            50..=260 => Some(60),
+            _ => None,
+        };
+        assert_eq!(dark_specks(&drawn(eye), BOTH), []);
+        let alone = drawn(|x, y| light(x, y).then_some(5));
+        assert_eq!(dark_specks(&alone, BOTH).len(), 1);
+    }
+
     #[test]
     fn bands_do_not_show() {
         let width = 40;

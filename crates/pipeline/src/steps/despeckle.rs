@@ -17,7 +17,7 @@ enum Sign {
 step_args! {
     DespeckleArgs {
         /// The largest extent of a speck in pixels, 2 to 64; when absent a 180th of the picture's
-        /// shorter side, at least 4 and at most 24.
+        /// shorter side, at least 4 and at most 24, and a 60th, at most 32, for those beyond doubt.
         max_size: Option<u32> = Despeckle::default().max_size,
         /// How little a speck may stand out, 0 (only the most obvious) to 1.
         sensitivity: f64 = Despeckle::default().sensitivity,

@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn counts_what_is_near_and_about_as_strong() {
         let mut crowd = Crowd::new(400, 300, 24);
-        for (i, x) in [10, 30, 50, 200].into_iter().enumerate() {
+        for (i, x) in [10, 20, 40, 200].into_iter().enumerate() {
             crowd.add(Detail {
                 level: i,
                 ..dot(x, 100, 3)
