@@ -1,0 +1,5 @@
+//! Networks.
+
+pub mod engine;
+pub mod metrics;
+pub mod weights;
