@@ -1,1 +1,60 @@
-//! The CPU engine.
+//! The CPU engine: convolutions and what stands between them, on NHWC activations.
+//!
+//! A [`Buffer`] holds the activations of `n` pictures as 32-bit floats, channels innermost, with a
+//! border of zeros around each picture, so that no kernel has an edge case. An [`Engine`] knows
+//! which instructions to use ([`Kernel`]) and keeps buffers for reuse. Results are the same, bit for
+//! bit, whatever the number of threads; they may differ between kernels in their last bits, which
+//! is why the kernel is recorded and can be forced.
+//!
+//! ```
+//! use fonds_nn::engine::{Engine, Kernel, Shape};
+//!
+//! let engine = Engine::new(Kernel::detect());
+//! let shape = Shape { batch: 1, height: 2, width: 3, channels: 3 };
+//! let nchw: Vec<f32> = (0..18).map(|value| value as f32).collect();
+//! let buffer = engine.import(shape, &nchw).unwrap();
+//! assert_eq!(buffer.pixel(0, 1, 2), &[5.0, 11.0, 17.0]);
+//! assert_eq!(engine.export(&buffer), nchw);
+//! ```
+//!
+//! The engine knows no tensor framework, no weights file and no network.
+
+mod buffer;
+mod kernel;
+mod pool;
+
+use std::sync::Arc;
+
+pub use buffer::{Buffer, BufferMut, Shape};
+pub use kernel::Kernel;
+
+use pool::Pool;
+
+/// Instructions and memory of the CPU engine; cheap to share.
+#[derive(Debug)]
+pub struct Engine {
+    kernel: Kernel,
+    pool: Arc<Pool>,
+}
+
+impl Engine {
+    /// An engine on these instructions.
+    ///
+    /// # Panics
+    /// When this processor does not have them: use [`Kernel::detect`] or [`Kernel::is_available`].
+    pub fn new(kernel: Kernel) -> Arc<Self> {
+        assert!(kernel.is_available(), "this processor has no {kernel}");
+        let pool = Arc::new(Pool::default());
+        Arc::new(Self { kernel, pool })
+    }
+
+    /// Which instructions it uses.
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    /// Gives the memory kept for reuse back to the system.
+    pub fn release_memory(&self) {
+        self.pool.clear();
+    }
+}
