@@ -2,4 +2,6 @@
 
 pub mod engine;
 pub mod metrics;
+#[doc(hidden)]
+pub mod testing;
 pub mod weights;
