@@ -20,12 +20,17 @@
 //! The engine knows no tensor framework, no weights file and no network.
 
 mod buffer;
+mod conv;
 mod kernel;
 mod pool;
 
 use std::sync::Arc;
 
 pub use buffer::{Buffer, BufferMut, Shape};
+pub use conv::{
+    Activation, AddOrder, Algorithm, Conv2d, ConvShape, Epilogue, Precision, Residual,
+    TransposeShape,
+};
 pub use kernel::Kernel;
 
 use pool::Pool;
