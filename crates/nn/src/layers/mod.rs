@@ -1,0 +1,23 @@
+//! Layers: a configuration, weights under the names of the checkpoint, and a forward on [`Act`]s.
+//!
+//! Constructors take the configuration first and the [`VarBuilder`] last; names of fields and
+//! prefixes follow the keys of published checkpoints. Nothing here chooses between candle and the
+//! CPU engine but the layer itself, so a network reads the same whatever it runs on.
+//!
+//! [`Act`]: crate::Act
+//! [`VarBuilder`]: candle_nn::VarBuilder
+
+mod activation;
+mod conv;
+mod conv_transpose;
+mod norm;
+mod pad;
+mod pool;
+mod resample;
+
+pub use activation::Activation;
+pub use conv::{Conv2d, ConvConfig};
+pub use conv_transpose::{ConvTranspose2d, ConvTransposeConfig};
+pub use norm::{BatchNorm2d, BatchNormMode, ConvNorm, InstanceNorm2d, Norm};
+pub use pad::{PadMode, Padding};
+pub use pool::Pool;
