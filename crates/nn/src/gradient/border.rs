@@ -26,13 +26,13 @@ fn extend(x: &Tensor, dim: usize, [before, after]: [usize; 2], mode: PadMode) ->
         PadMode::Replication if len == 0 => bail!("no pixel can be repeated"),
         PadMode::Reflection | PadMode::Replication => {}
     }
-    let piece = |start: usize, count: usize, inside: usize| match mode {
-        PadMode::Reflection => x.narrow(dim, start, count)?.contiguous()?.flip(&[dim]),
-        _ => {
-            let mut dims = x.dims().to_vec();
-            dims[dim] = count;
-            x.narrow(dim, inside, 1)?.broadcast_as(dims)
+    let piece = |start: usize, count: usize, inside: usize| {
+        if mode == PadMode::Reflection {
+            return x.narrow(dim, start, count)?.contiguous()?.flip(&[dim]);
         }
+        let mut dims = x.dims().to_vec();
+        dims[dim] = count;
+        x.narrow(dim, inside, 1)?.broadcast_as(dims)
     };
     let mut pieces = Vec::with_capacity(3);
     if before > 0 {

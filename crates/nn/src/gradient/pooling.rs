@@ -189,11 +189,11 @@ fn contiguous<'a, T>(values: &'a [T], layout: &Layout) -> Result<&'a [T]> {
 /// size, and a tap replaces the greatest so far where it is greater.
 pub(super) fn fold_taps(x: &Tensor, window: &Window, output: [usize; 2]) -> Result<Tensor> {
     let mut framed = x.clone();
-    for axis in 0..2 {
+    for (axis, windows) in output.into_iter().enumerate() {
         // So much that every tap of every window, in whole strides, is there. The least number
         // stands in for minus infinity, which times a gradient of zero would be NaN.
         let (dim, stride) = (2 + axis, window.stride[axis]);
-        let needed = window.kernel[axis] + output[axis] * stride;
+        let needed = window.kernel[axis] + windows * stride;
         let before = window.padding[axis];
         let after = needed.saturating_sub(framed.dim(dim)? + before);
         framed = surround(&framed, dim, before, after)?;
