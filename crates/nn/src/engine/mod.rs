@@ -21,6 +21,7 @@
 
 mod activation;
 mod buffer;
+mod conv;
 mod kernel;
 mod ops;
 mod planes;
@@ -30,6 +31,10 @@ use std::sync::Arc;
 
 pub use activation::Activation;
 pub use buffer::{Buffer, BufferMut, Shape};
+pub use conv::{
+    Activation, AddOrder, Algorithm, Conv2d, ConvShape, Epilogue, Precision, Residual,
+    TransposeShape,
+};
 pub use kernel::Kernel;
 pub use ops::{
     ChannelSums, Levels, Normalization, PadMode, Padding, Pixels, PixelsMut, Rectangle, Window,
