@@ -417,3 +417,189 @@ fn too_deep() -> Error {
         format!("the checkpoint nests more than {MAX_DEPTH} levels"),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::pickle::load;
+
+    /// Opcodes for `_rebuild_tensor(storage '0', 0, (1,), (1,))`.
+    const TENSOR: &[u8] = b"ctorch._utils\n_rebuild_tensor\n((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x01tQK\x00K\x01\x85K\x01\x85tR";
+
+    fn key(text: &str) -> Vec<u8> {
+        [&[b'U', text.len() as u8], text.as_bytes()].concat()
+    }
+
+    /// A dictionary of these keys and values.
+    fn dict(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let mut bytes = b"}(".to_vec();
+        for (k, v) in entries {
+            bytes.extend(key(k));
+            bytes.extend(v);
+        }
+        bytes.push(b'u');
+        bytes
+    }
+
+    fn record(class: &str, state: &[u8]) -> Vec<u8> {
+        [
+            format!("csomebodys\n{class}\n)").as_bytes(),
+            b"\x81",
+            state,
+            b"b",
+        ]
+        .concat()
+    }
+
+    /// A module with these parameters and modules.
+    fn module(parameters: &[&str], modules: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let parameters: Vec<_> = parameters.iter().map(|p| (*p, TENSOR.to_vec())).collect();
+        let state = dict(&[
+            ("_parameters", dict(&parameters)),
+            ("_buffers", dict(&[])),
+            ("_modules", dict(modules)),
+            ("training", b"\x88".to_vec()),
+        ]);
+        record("Net", &state)
+    }
+
+    /// What is found in a value: names, and the way there.
+    fn found(value: &[u8]) -> Result<(Vec<String>, Vec<String>)> {
+        let bytes = [value, b"."].concat();
+        let pickle = load(&bytes)?;
+        let state = find(&pickle, None)?;
+        let names = state.tensors.into_iter().map(|(name, _)| name).collect();
+        Ok((names, state.path_taken))
+    }
+
+    #[test]
+    fn averaged_weights_come_first() {
+        let net = |name: &str| dict(&[(name, TENSOR.to_vec())]);
+        let value = dict(&[
+            ("params", net("plain")),
+            ("state_dict", net("other")),
+            ("params_ema", net("averaged")),
+        ]);
+        let (names, path) = found(&value).unwrap();
+        assert_eq!(
+            (names, path),
+            (vec!["averaged".to_owned()], vec!["`params_ema`".to_owned()])
+        );
+    }
+
+    #[test]
+    fn wrappers_in_wrappers_are_opened() {
+        let value = dict(&[
+            ("iter", b"K\x05".to_vec()),
+            (
+                "model",
+                dict(&[(
+                    "anything",
+                    dict(&[("state_dict", dict(&[("w", TENSOR.to_vec())]))]),
+                )]),
+            ),
+        ]);
+        let (names, path) = found(&value).unwrap();
+        assert_eq!(names, ["w"]);
+        assert_eq!(path, ["`model`", "`anything`", "`state_dict`"]);
+    }
+
+    #[test]
+    fn a_choice_among_unknown_names_is_left_to_the_user() {
+        let net = || dict(&[("w", TENSOR.to_vec())]);
+        let error = found(&dict(&[("netG_A", net()), ("netG_B", net())])).unwrap_err();
+        assert!(error.message().contains("`netG_A`, `netG_B`"), "{error}");
+        for (value, part) in [
+            (dict(&[]), "empty dictionary"),
+            (b"N".to_vec(), "holds None"),
+            (b"]".to_vec(), "a list of 0"),
+            (dict(&[("epoch", b"K\x01".to_vec())]), "`epoch`"),
+            (module(&[], &[]), "no tensors"),
+        ] {
+            let error = found(&value).unwrap_err();
+            assert!(error.message().contains(part), "{part}: {error}");
+        }
+    }
+
+    #[test]
+    fn modules_are_gathered_in_order() {
+        let value = module(
+            &["bias", "weight"],
+            &[
+                ("0", module(&["weight"], &[])),
+                ("1", b"N".to_vec()),
+                ("body", module(&[], &[("3", module(&["weight"], &[]))])),
+            ],
+        );
+        let (names, path) = found(&dict(&[("model", value)])).unwrap();
+        assert_eq!(names, ["bias", "weight", "0.weight", "body.3.weight"]);
+        assert_eq!(path, ["`model`", "module `somebodys.Net`"]);
+    }
+
+    #[test]
+    fn a_trainer_that_holds_a_network_is_opened() {
+        let net = module(&["w"], &[]);
+        let value = record(
+            "Trainer",
+            &dict(&[("epoch", b"K\x01".to_vec()), ("net", net)]),
+        );
+        let (names, path) = found(&value).unwrap();
+        assert_eq!(names, ["w"]);
+        assert_eq!(path[0], "attributes of `somebodys.Trainer`");
+    }
+
+    #[test]
+    fn a_module_in_itself_is_an_error() {
+        // The module is kept as number 0 before its state is built, and stands in its own state.
+        let state = dict(&[
+            ("_parameters", dict(&[])),
+            ("_modules", dict(&[("me", b"h\x00".to_vec())])),
+        ]);
+        let value = [b"csomebodys\nNet\n)\x81q\x00", &state[..], b"b"].concat();
+        let error = found(&value).unwrap_err();
+        assert_eq!(error.code(), Code::Corrupt);
+        assert!(error.message().contains("`me.` contains itself"), "{error}");
+    }
+
+    #[test]
+    fn shared_modules_do_not_explode() {
+        // Forty levels, each with the level below it twice: a tera of ways to one tensor.
+        let mut value = [&module(&["w"], &[])[..], b"q\x00"].concat();
+        for level in 0..40_u8 {
+            let below = vec![b'h', level];
+            let above = module(&[], &[("a", below.clone()), ("b", below)]);
+            value = [&value[..], b"0", &above, &[b'q', level + 1]].concat();
+        }
+        let error = found(&value).unwrap_err();
+        assert_eq!(error.code(), Code::LimitsExceeded, "{error}");
+    }
+
+    #[test]
+    fn deep_modules_and_dictionaries_are_refused() {
+        let mut nested = module(&["w"], &[]);
+        for _ in 0..100 {
+            nested = module(&[], &[("m", nested)]);
+        }
+        assert_eq!(found(&nested).unwrap_err().code(), Code::LimitsExceeded);
+        let mut nested = dict(&[("w", TENSOR.to_vec())]);
+        for _ in 0..100 {
+            nested = dict(&[("m", nested)]);
+        }
+        assert_eq!(found(&nested).unwrap_err().code(), Code::LimitsExceeded);
+    }
+
+    #[test]
+    fn prefixes_go_only_if_all_have_them() {
+        let strip = |names: &[&str]| {
+            let mut names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+            let mut path = Vec::new();
+            strip_prefixes(&mut names.iter_mut().collect::<Vec<_>>(), &mut path);
+            (names.join(" "), path.len())
+        };
+        assert_eq!(strip(&["module.a", "module.b"]), ("a b".to_owned(), 1));
+        assert_eq!(strip(&["module.a", "b"]), ("module.a b".to_owned(), 0));
+        assert_eq!(strip(&["module.generator.a"]), ("a".to_owned(), 2));
+        assert_eq!(strip(&["model.1.weight"]), ("model.1.weight".to_owned(), 0));
+        assert_eq!(strip(&[]), (String::new(), 0));
+    }
+}
