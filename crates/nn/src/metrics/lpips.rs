@@ -16,7 +16,7 @@ const EPSILON: f64 = 1e-10;
 /// [`Code::InvalidRequest`] if the sizes do not agree.
 pub fn lpips_layer(a: &[f32], b: &[f32], head: &[f32]) -> Result<f64> {
     let channels = head.len();
-    if a.len() != b.len() || a.is_empty() || channels == 0 || a.len() % channels != 0 {
+    if a.len() != b.len() || a.is_empty() || channels == 0 || !a.len().is_multiple_of(channels) {
         return Err(Error::new(
             Code::InvalidRequest,
             format!(

@@ -170,7 +170,7 @@ mod tests {
         for y in 0..height {
             for x in 0..width {
                 for c in 0..3 {
-                    let smooth = (x * 255 / width + y * 255 / height) / 2;
+                    let smooth = usize::midpoint(x * 255 / width, y * 255 / height);
                     a.push(((sample(x, y, c) + 3 * smooth) / 4) as u8);
                     let coarse = sample(x / 2 * 2, y / 3 * 3, c);
                     b.push(((coarse + 3 * smooth) / 4 * 15 / 16) as u8);
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn another_implementation_agrees() {
         let close = |found: f64, expected: f64| {
-            assert!((found - expected).abs() < 1e-6, "{found} {expected}")
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
         };
         let (a, b) = pair(192, 176);
         close(psnr(&a, &b).unwrap(), 20.411_078_027);

@@ -14,6 +14,10 @@ use super::tensor::{Blob, Dtype, Layout, Tensor};
 
 /// Bytes of a header beyond which the file is refused; a thousand tensors need a hundred thousand.
 const MAX_HEADER: u64 = 16 << 20;
+/// Bytes of a tensor's name.
+const MAX_NAME: usize = 1024;
+/// Dimensions beyond which nothing is a network's.
+const MAX_DIMENSIONS: usize = 16;
 
 /// Whether these bytes begin as a safetensors file: the length of the header, and its bracket.
 pub(crate) fn is_safetensors(bytes: &[u8]) -> bool {
@@ -119,10 +123,13 @@ struct Entry<'h> {
 
 impl<'h> Entry<'h> {
     fn parse(name: &'h str, value: &Value) -> Result<Self> {
-        let bad = |what: &str| {
-            let name: String = name.chars().take(200).collect();
-            Error::new(Code::Corrupt, format!("the tensor `{name}` {what}"))
-        };
+        if name.len() > MAX_NAME {
+            return Err(Error::new(
+                Code::LimitsExceeded,
+                format!("a tensor's name has more than {MAX_NAME} bytes"),
+            ));
+        }
+        let bad = |what: &str| Error::new(Code::Corrupt, format!("the tensor `{name}` {what}"));
         let naturals = |key: &str| -> Option<Vec<u64>> {
             value
                 .get(key)?
@@ -141,7 +148,9 @@ impl<'h> Entry<'h> {
             )
             .hint("convert it to f32 or f16"));
         };
-        let shape = naturals("shape").ok_or_else(|| bad("has no shape"))?;
+        let shape = naturals("shape")
+            .filter(|shape| shape.len() <= MAX_DIMENSIONS)
+            .ok_or_else(|| bad("has no shape"))?;
         let shape: Vec<usize> = shape
             .into_iter()
             .map(usize::try_from)
@@ -366,6 +375,16 @@ mod tests {
                 ),
                 10,
                 Code::Corrupt,
+            ),
+            (
+                one(entry("a", "U8", &format!("{:?}", [1; 17]), 0, 1)),
+                1,
+                Code::Corrupt,
+            ),
+            (
+                one(entry(&"a".repeat(2000), "U8", "[1]", 0, 1)),
+                1,
+                Code::LimitsExceeded,
             ),
             ("{}".to_owned(), 0, Code::UnsupportedFormat),
             ("{".to_owned(), 0, Code::Corrupt),

@@ -40,8 +40,8 @@ const PREFIXES: [&str; 4] = ["module.", "netG.", "generator.", "_orig_mod."];
 
 /// Dictionaries or modules inside each other.
 const MAX_DEPTH: usize = 64;
-/// Entries looked at; a module that is shared by many parents is counted for each.
-const MAX_VISITED: usize = 1 << 20;
+/// Entries looked at; those of a module that is shared by many parents are counted for each.
+const MAX_VISITED: usize = 8 << 20;
 /// Bytes of a tensor's name.
 const MAX_NAME: usize = 1024;
 /// Tensors with names.
@@ -101,8 +101,14 @@ struct Finder<'p, 'a> {
 }
 
 impl Finder<'_, '_> {
+    /// The value under a key; what it costs to look for it is counted.
+    fn lookup(&mut self, dict: Id, key: &str) -> Result<Option<Id>> {
+        self.visit(self.pickle.entries(dict).map_or(0, <[_]>::len))?;
+        Ok(self.pickle.get(dict, key))
+    }
+
     fn enter(&mut self, at: Id, entry: &str) -> Result<Id> {
-        let Some(id) = self.pickle.get(at, entry) else {
+        let Some(id) = self.lookup(at, entry)? else {
             return Err(Error::new(
                 Code::InvalidRequest,
                 format!("the checkpoint has no entry `{entry}`"),
@@ -120,9 +126,9 @@ impl Finder<'_, '_> {
                 Value::Record(record) if record.entries.is_empty() => {
                     let class = self.pickle.class_path(record);
                     if let Some(state) = record.state
-                        && self.pickle.get(state, "_modules").is_none()
-                        && self.pickle.get(state, "_parameters").is_none()
                         && !class.starts_with("__torch__")
+                        && self.lookup(state, "_modules")?.is_none()
+                        && self.lookup(state, "_parameters")?.is_none()
                     {
                         // An object that keeps a network among its attributes, such as a trainer.
                         at = state;
@@ -173,7 +179,7 @@ impl Finder<'_, '_> {
     /// The entry of a dictionary without tensors in which to go on.
     fn choose(&mut self, at: Id) -> Result<Id> {
         for key in WRAPPERS {
-            if let Some(id) = self.pickle.get(at, key)
+            if let Some(id) = self.lookup(at, key)?
                 && self.is_container(id)
             {
                 return self.enter(at, key);
@@ -265,7 +271,7 @@ impl Finder<'_, '_> {
     fn dictionary(&mut self, at: Id) -> Result<()> {
         let entries = self.pickle.entries(at).unwrap_or_default();
         for &(key, value) in entries {
-            self.visit()?;
+            self.visit(1)?;
             let Some(name) = self.pickle.text(key).filter(|k| k.len() <= MAX_NAME) else {
                 continue;
             };
@@ -291,7 +297,7 @@ impl Finder<'_, '_> {
 
     /// Parameters and buffers of a module and of the modules in it.
     fn module(&mut self, at: Id, prefix: &mut String) -> Result<()> {
-        self.visit()?;
+        self.visit(1)?;
         if self.open.contains(&at) {
             return Err(Error::new(
                 Code::Corrupt,
@@ -316,11 +322,11 @@ impl Finder<'_, '_> {
         } else {
             let transient = self.transient_buffers(state)?;
             for (group, skip) in [("_parameters", &[][..]), ("_buffers", &transient[..])] {
-                if let Some(group) = self.pickle.get(state, group) {
+                if let Some(group) = self.lookup(state, group)? {
                     self.tensors_of(group, prefix, skip)?;
                 }
             }
-            if let Some(modules) = self.pickle.get(state, "_modules") {
+            if let Some(modules) = self.lookup(state, "_modules")? {
                 self.members(modules, prefix, false)?;
             }
         }
@@ -331,10 +337,10 @@ impl Finder<'_, '_> {
     /// Buffers that a module does not count as its state.
     fn transient_buffers(&mut self, state: Id) -> Result<Vec<String>> {
         let mut found = Vec::new();
-        let names = self.pickle.get(state, "_non_persistent_buffers_set");
+        let names = self.lookup(state, "_non_persistent_buffers_set")?;
         if let Some(Value::List(names)) = names.map(|id| self.pickle.value(id)) {
             for &name in names {
-                self.visit()?;
+                self.visit(1)?;
                 if let Some(name) = self.pickle.text(name).filter(|n| n.len() <= MAX_NAME) {
                     found.push(name.into_owned());
                 }
@@ -346,7 +352,7 @@ impl Finder<'_, '_> {
     fn tensors_of(&mut self, group: Id, prefix: &str, skip: &[String]) -> Result<()> {
         let entries = self.pickle.entries(group).unwrap_or_default();
         for &(key, value) in entries {
-            self.visit()?;
+            self.visit(1)?;
             if let (Some(key), Value::Tensor(_)) = (self.pickle.text(key), self.pickle.value(value))
                 && !skip.iter().any(|name| *name == key)
             {
@@ -364,7 +370,7 @@ impl Finder<'_, '_> {
         }
         let entries = self.pickle.entries(dict).unwrap_or_default();
         for &(key, value) in entries {
-            self.visit()?;
+            self.visit(1)?;
             if let (Some(key), Value::Record(_)) = (self.pickle.text(key), self.pickle.value(value))
             {
                 let length = prefix.len();
@@ -389,12 +395,12 @@ impl Finder<'_, '_> {
         Ok(())
     }
 
-    fn visit(&mut self) -> Result<()> {
-        self.visited += 1;
+    fn visit(&mut self, entries: usize) -> Result<()> {
+        self.visited += entries;
         if self.visited > MAX_VISITED {
             return Err(Error::new(
                 Code::LimitsExceeded,
-                format!("the modules of the checkpoint have more than {MAX_VISITED} entries"),
+                format!("the dictionaries of the checkpoint have more than {MAX_VISITED} entries"),
             ));
         }
         Ok(())
@@ -572,6 +578,25 @@ mod tests {
         }
         let error = found(&value).unwrap_err();
         assert_eq!(error.code(), Code::LimitsExceeded, "{error}");
+    }
+
+    #[test]
+    fn a_long_dictionary_is_not_searched_for_ever() {
+        // Attributes without end, shared by as many modules.
+        let mut state = b"}q\x00(".to_vec();
+        state.extend(b"NN".repeat(100_000));
+        state.extend(b"u0");
+        let mut modules = b"}(".to_vec();
+        for i in 0..10_000 {
+            modules.extend(key(&i.to_string()));
+            modules.extend(record("Net", b"h\x00"));
+        }
+        modules.push(b'u');
+        let value = record("Net", &dict(&[("_modules", modules)]));
+        let started = std::time::Instant::now();
+        let error = found(&[&state[..], &value].concat()).unwrap_err();
+        assert_eq!(error.code(), Code::LimitsExceeded, "{error}");
+        assert!(started.elapsed().as_secs() < 20);
     }
 
     #[test]
