@@ -32,8 +32,8 @@ use std::sync::Arc;
 pub use activation::Activation;
 pub use buffer::{Buffer, BufferMut, Shape};
 pub use conv::{
-    Activation, AddOrder, Algorithm, Conv2d, ConvShape, Epilogue, Precision, Residual,
-    TransposeShape,
+    Activation, AddOrder, Algorithm, Conv2d, ConvShape, ConvTranspose2d, Epilogue, Precision,
+    Residual, TransposeShape, conv2d_input_gradient, conv2d_weight_gradient,
 };
 pub use kernel::Kernel;
 pub use ops::{

@@ -3,13 +3,17 @@
 mod direct;
 mod epilogue;
 mod geometry;
+mod gradient;
 mod memory;
 mod shape;
 mod simd;
+mod transpose;
 mod winograd;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_backward;
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -17,7 +21,9 @@ use std::sync::OnceLock;
 use fonds_core::{Code, Error, Result};
 
 pub use epilogue::{Activation, AddOrder, Epilogue, Residual};
+pub use gradient::conv2d_weight_gradient;
 pub use shape::{ConvShape, TransposeShape};
+pub use transpose::{ConvTranspose2d, conv2d_input_gradient};
 
 use super::{Buffer, Engine, Kernel, Shape};
 use direct::{Direct, Sizes};
