@@ -29,7 +29,6 @@ mod pool;
 
 use std::sync::Arc;
 
-pub use activation::Activation;
 pub use buffer::{Buffer, BufferMut, Shape};
 pub use conv::{
     Activation, AddOrder, Algorithm, Conv2d, ConvShape, ConvTranspose2d, Epilogue, Precision,

@@ -15,11 +15,11 @@
 
 mod border;
 mod composed;
+mod fast;
 mod plain;
 mod pooling;
 mod product;
 mod resample;
-mod shape;
 #[cfg(test)]
 mod testing;
 
@@ -27,4 +27,3 @@ pub use border::pad;
 pub use pooling::max_pool2d;
 pub use product::{conv_transpose2d, conv2d};
 pub use resample::{resize_bilinear, upsample_nearest};
-pub use shape::{ConvShape, TransposeShape};

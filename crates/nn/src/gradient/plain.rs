@@ -7,7 +7,7 @@
 use candle_core::{Result, bail};
 use rayon::prelude::*;
 
-use super::shape::ConvShape;
+use crate::engine::ConvShape;
 
 /// Values of a matrix of columns at a time; more rows of the picture are taken one after the other.
 const COLUMN_VALUES: usize = 1 << 20;

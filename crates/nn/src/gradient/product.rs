@@ -6,8 +6,9 @@ use candle_core::{
 };
 
 use super::composed;
+use super::fast;
 use super::plain::{self, Geometry};
-use super::shape::{ConvShape, TransposeShape};
+use crate::engine::{ConvShape, TransposeShape};
 
 /// `x` `[n, in, h, w]` convolved with `weight` `[out, in / groups, kh, kw]`, without a bias.
 ///
@@ -146,6 +147,19 @@ impl Product {
         }
     }
 
+    /// On the engine where it has a way, else as [`Product::by_gemm`].
+    fn by_engine(&self, a: &[f32], b: &[f32]) -> Result<Vec<f32>> {
+        let made = match self.kind {
+            Kind::Forward => Some(fast::forward(&self.geometry, a, b)),
+            Kind::InputGradient => fast::input_gradient(&self.geometry, a, b),
+            Kind::WeightGradient => None,
+        };
+        match made {
+            Some(made) => made.map_err(candle_core::Error::wrap),
+            None => Ok(self.by_gemm(a, b)),
+        }
+    }
+
     /// The gradients of both factors, where wanted, from the gradient of the product.
     fn gradients(
         self,
@@ -186,7 +200,7 @@ impl CustomOp2 for Product {
     ) -> Result<(CpuStorage, Shape)> {
         let storage = match (a, b) {
             (CpuStorage::F32(a), CpuStorage::F32(b)) => {
-                CpuStorage::F32(self.by_gemm(values(a, a_layout)?, values(b, b_layout)?))
+                CpuStorage::F32(self.by_engine(values(a, a_layout)?, values(b, b_layout)?)?)
             }
             (CpuStorage::F64(a), CpuStorage::F64(b)) => {
                 CpuStorage::F64(self.by_gemm(values(a, a_layout)?, values(b, b_layout)?))

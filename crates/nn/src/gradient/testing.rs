@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use super::plain::Geometry;
 use super::product::{Kind, Product};
 use super::*;
-use crate::engine::{Engine, Kernel, PadMode, Padding, Shape, Window};
+use crate::engine::{ConvShape, Engine, Kernel, PadMode, Padding, Shape, TransposeShape, Window};
 
 type Function = Box<dyn Fn(&[Tensor]) -> Result<Tensor>>;
 
@@ -518,6 +518,66 @@ fn all_ways_agree() {
                 let found = Product::composed(kind, geometry).of(a, b).unwrap();
                 expect_close(&name, &numbers(&found), &exact, 1e-13);
             }
+        }
+    }
+}
+
+/// Many channels, for which the engine takes its fast ways.
+#[test]
+fn single_precision_runs_on_the_engine() {
+    let wide = ConvShape::same(24, 40, 3);
+    let shapes = [
+        wide,
+        ConvShape {
+            padding: [0, 2],
+            ..wide
+        },
+        ConvShape {
+            stride: [2, 2],
+            ..wide
+        },
+        ConvShape { groups: 4, ..wide },
+        ConvShape {
+            kernel: [1, 1],
+            padding: [0, 0],
+            ..wide
+        },
+        ConvShape {
+            kernel: [1, 1],
+            padding: [1, 1],
+            ..wide
+        },
+        ConvShape {
+            kernel: [5, 4],
+            padding: [2, 1],
+            dilation: [2, 1],
+            ..wide
+        },
+    ];
+    for shape in shapes {
+        let geometry = Geometry::new(shape, 2, [21, 18]).unwrap();
+        let x = random(&geometry.input_dims(), 11);
+        let w = random(&geometry.weight_dims(), 12);
+        let g = random(&geometry.output_dims(), 13);
+        let factors = [
+            (Kind::Forward, [&x, &w]),
+            (Kind::InputGradient, [&g, &w]),
+            (Kind::WeightGradient, [&x, &g]),
+        ];
+        for (kind, [a, b]) in factors {
+            let product = Product::new(kind, geometry);
+            let exact = numbers(&product.of(a, b).unwrap());
+            let single = |tensor: &Tensor| tensor.to_dtype(DType::F32).unwrap();
+            let found = numbers(&product.of(&single(a), &single(b)).unwrap());
+            // Sums of products that are 1 at most: against the largest, as cancelling leaves little.
+            let largest = exact
+                .iter()
+                .fold(0.0_f64, |max, value| max.max(value.abs()));
+            let scaled = |values: Vec<f64>| -> Vec<f64> {
+                values.into_iter().map(|value| value / largest).collect()
+            };
+            let name = format!("{kind:?} {shape:?}");
+            expect_close(&name, &scaled(found), &scaled(exact), 2e-6);
         }
     }
 }
