@@ -1,6 +1,7 @@
 //! Networks.
 
 pub mod engine;
+pub mod gradient;
 pub mod metrics;
 #[doc(hidden)]
 pub mod testing;

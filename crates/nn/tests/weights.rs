@@ -2,6 +2,11 @@
 //!
 //! `tools/make_weight_fixtures.py` made the files of `fixtures/weights`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the functions around the tests are tests as well"
+)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -70,12 +75,9 @@ fn found(tensors: &Tensors) -> BTreeMap<String, Facts> {
         .iter()
         .map(|(name, tensor)| {
             let values = tensor.to_f32();
-            let hex = values
-                .iter()
-                .flat_map(|v| v.to_le_bytes())
-                .map(|b| format!("{b:02x}"))
-                .collect();
-            let facts = (tensor.dtype(), tensor.shape().to_vec(), hex);
+            let bytes = values.iter().flat_map(|v| v.to_le_bytes());
+            let hex: Vec<String> = bytes.map(|b| format!("{b:02x}")).collect();
+            let facts = (tensor.dtype(), tensor.shape().to_vec(), hex.concat());
             (name.to_owned(), facts)
         })
         .collect()

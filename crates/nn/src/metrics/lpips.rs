@@ -5,11 +5,11 @@
 //! arXiv:1801.03924, version 0.1 on `SqueezeNet` 1.1. Keys of the heads are `lin0.model.1.weight` to
 //! `lin6.model.1.weight`, as its authors publish them.
 
-use candle_core::{DType, Tensor};
+use candle_core::DType;
 use candle_nn::VarBuilder;
 use fonds_core::{Code, Error, Result};
 
-use crate::act::Act;
+use crate::act::{Act, Dims};
 use crate::backend::Backend;
 use crate::error::TensorResult;
 use crate::features::{Features, SqueezeNet, SqueezeNetConfig, SqueezeNetVersion, standardised};
@@ -22,15 +22,15 @@ const LAYERS: [&str; 7] = ["relu1", "fire3", "fire5", "fire6", "fire7", "fire8",
 const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
 /// And divides by.
 const SCALE: [f32; 3] = [0.458, 0.448, 0.450];
-/// Keeps a pixel without features from dividing by zero.
+/// Added to the length of a feature vector, as in the authors' implementation.
 const EPS: f64 = 1e-10;
 
 /// The metric.
 #[derive(Debug)]
 pub struct Lpips {
     network: SqueezeNet,
-    /// For each layer one weight for each channel, `[1, c, 1, 1]`.
-    heads: Vec<Tensor>,
+    /// For each layer one weight for each channel.
+    heads: Vec<Vec<f32>>,
 }
 
 impl Lpips {
@@ -68,33 +68,55 @@ impl Lpips {
     /// different ones.
     ///
     /// # Shapes
-    /// Two of `[n, 3, h, w]`, RGB from −1 to 1 → `[n]`.
+    /// Two of `[n, 3, h, w]`, RGB from −1 to 1 → `n` distances.
     ///
     /// # Errors
     /// `internal` when sizes differ, `oom` when there is no memory.
-    pub fn distance(&self, one: &Act, other: &Act) -> Result<Tensor> {
-        let see = |x: &Act| {
-            let x = standardised(x, SHIFT, SCALE)?;
-            self.network.features(&x, &LAYERS)
-        };
+    pub fn distance(&self, one: &Act, other: &Act) -> Result<Vec<f64>> {
         if one.dims() != other.dims() {
             let message = format!("pictures of {} and {} are compared", one.dims(), other.dims());
             return Err(Error::new(Code::Internal, message));
         }
-        let mut total: Option<Tensor> = None;
+        let see = |x: &Act| {
+            let x = standardised(x, SHIFT, SCALE)?;
+            self.network.features(&x, &LAYERS)
+        };
+        let mut distances = vec![0.0; one.dims().batch];
         for ((one, other), head) in see(one)?.iter().zip(&see(other)?).zip(&self.heads) {
-            let part = difference(&one.to_tensor()?, &other.to_tensor()?, head).in_network()?;
-            total = Some(match total {
-                Some(total) => (total + part).in_network()?,
-                None => part,
-            });
+            let (one, other) = (pixels(one)?, pixels(other)?);
+            let pairs = one.iter().zip(&other);
+            for (distance, (one, other)) in distances.iter_mut().zip(pairs) {
+                *distance += lpips_layer(one, other, head)?;
+            }
         }
-        Ok(total.expect("there are seven layers"))
+        Ok(distances)
     }
 }
 
+/// For each picture its features, those of a pixel side by side.
+fn pixels(features: &Act) -> Result<Vec<Vec<f32>>> {
+    let Dims {
+        channels,
+        height,
+        width,
+        ..
+    } = features.dims();
+    let plane = height * width;
+    let values = features.to_vec()?;
+    let pictures = values.chunks_exact(channels * plane).map(|planes| {
+        let mut pixels = vec![0.0; planes.len()];
+        for (channel, plane) in planes.chunks_exact(plane).enumerate() {
+            for (pixel, &value) in plane.iter().enumerate() {
+                pixels[pixel * channels + channel] = value;
+            }
+        }
+        pixels
+    });
+    Ok(pictures.collect())
+}
+
 /// One weight for each channel of each layer.
-fn read_heads(config: &SqueezeNetConfig, vb: &VarBuilder<'_>) -> Result<Vec<Tensor>> {
+fn read_heads(config: &SqueezeNetConfig, vb: &VarBuilder<'_>) -> Result<Vec<Vec<f32>>> {
     let fires = config.fires[1..].iter().enumerate();
     // fire4 is not looked at: before the second pooling comes fire3, before the third fire5.
     let fires = fires.filter(|(place, _)| *place != 1);
@@ -104,21 +126,83 @@ fn read_heads(config: &SqueezeNetConfig, vb: &VarBuilder<'_>) -> Result<Vec<Tens
         .enumerate()
         .map(|(layer, width)| {
             let vb = vb.pp(format!("lin{layer}.model.1"));
-            vb.get((1, width, 1, 1), "weight").in_network()
+            let weight = vb.get((1, width, 1, 1), "weight").in_network()?;
+            let weight = weight.to_dtype(DType::F32).in_network()?;
+            weight.flatten_all().in_network()?.to_vec1().in_network()
         })
         .collect()
 }
 
-/// The weighted squares of differences between directions of features, their mean over a picture.
-fn difference(one: &Tensor, other: &Tensor, head: &Tensor) -> candle_core::Result<Tensor> {
-    let difference = (direction(one)? - direction(other)?)?;
-    let weighted = difference.sqr()?.broadcast_mul(&head.to_dtype(DType::F32)?)?;
-    weighted.sum(1)?.mean((1, 2))
+/// One layer's part of the learned perceptual distance (Zhang, Isola, Efros, Shechtman, Wang 2018,
+/// equation 1): each pixel's features are brought to length one, the squared differences weighted
+/// by the head (`lin0` … of the LPIPS weights, one weight a channel) and averaged over the pixels.
+/// The distance of two pictures is the sum over the layers.
+///
+/// `a` and `b` are features of `pixels × channels`, the channels of a pixel side by side.
+///
+/// # Errors
+/// [`Code::InvalidRequest`] if the sizes do not agree.
+pub fn lpips_layer(a: &[f32], b: &[f32], head: &[f32]) -> Result<f64> {
+    let channels = head.len();
+    if a.len() != b.len() || a.is_empty() || channels == 0 || !a.len().is_multiple_of(channels) {
+        return Err(Error::new(
+            Code::InvalidRequest,
+            format!(
+                "{} and {} features do not fit a head of {channels} channels",
+                a.len(),
+                b.len()
+            ),
+        ));
+    }
+    let mut sum = 0.0;
+    for (x, y) in a.chunks_exact(channels).zip(b.chunks_exact(channels)) {
+        let (x_scale, y_scale) = (1.0 / (length(x) + EPS), 1.0 / (length(y) + EPS));
+        sum += x
+            .iter()
+            .zip(y)
+            .zip(head)
+            .map(|((&x, &y), &weight)| {
+                let difference = f64::from(x) * x_scale - f64::from(y) * y_scale;
+                f64::from(weight) * difference * difference
+            })
+            .sum::<f64>();
+    }
+    Ok(sum / (a.len() / channels) as f64)
 }
 
-/// Features of each pixel, divided by their length.
-fn direction(features: &Tensor) -> candle_core::Result<Tensor> {
-    let features = features.to_dtype(DType::F32)?;
-    let length = (features.sqr()?.sum_keepdim(1)?.sqrt()? + EPS)?;
-    features.broadcast_div(&length)
+fn length(features: &[f32]) -> f64 {
+    features
+        .iter()
+        .map(|&v| f64::from(v) * f64::from(v))
+        .sum::<f64>()
+        .sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_do_not_matter_and_directions_do() {
+        let head = [1.0, 1.0];
+        let found = lpips_layer(&[3.0, 0.0, 0.0, 2.0], &[5.0, 0.0, 0.0, 1.0], &head).unwrap();
+        assert!(found.abs() < 1e-18);
+        // At right angles the squared distance of unit vectors is 2; one of two pixels has it.
+        let found = lpips_layer(&[3.0, 0.0, 0.0, 2.0], &[0.0, 5.0, 0.0, 1.0], &head).unwrap();
+        assert!((found - 1.0).abs() < 1e-9);
+        // Weights count each channel's share: (1 × 1 + 3 × 1) / 2 pixels.
+        let found = lpips_layer(&[3.0, 0.0, 0.0, 2.0], &[0.0, 5.0, 0.0, 1.0], &[1.0, 3.0]).unwrap();
+        assert!((found - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn empty_features_have_no_direction() {
+        assert_eq!(
+            lpips_layer(&[0.0, 0.0], &[0.0, 0.0], &[1.0, 1.0]).unwrap(),
+            0.0
+        );
+        assert!(lpips_layer(&[], &[], &[1.0]).is_err());
+        assert!(lpips_layer(&[1.0; 3], &[1.0; 3], &[1.0; 2]).is_err());
+        assert!(lpips_layer(&[1.0; 2], &[1.0; 4], &[1.0; 2]).is_err());
+    }
 }

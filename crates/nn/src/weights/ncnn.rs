@@ -35,13 +35,13 @@ pub(crate) fn read(param: &[u8], bin: &Arc<Vec<u8>>) -> Result<Parts> {
     for (i, layer) in graph.body.iter().enumerate() {
         if layer.kind == "Convolution" {
             let shape = layer.convolution()?;
-            weights.convolution(layer, shape, i, &mut tensors)?;
             if let Some(given) = channels
                 && given != shape[1]
             {
                 let what = format!("it takes {} channels and is given {given}", shape[1]);
                 return Err(layer.broken(what));
             }
+            weights.convolution(layer, shape, i, &mut tensors)?;
             channels = Some(shape[0]);
         } else {
             let count = layer.number(0, 0)?;
@@ -472,7 +472,7 @@ mod tests {
         );
         check("in   0 1 data", "in   0 99999999 data", "no layer");
         check("0=12", "0=0", "`c2`");
-        check("6=432", "6=864", "8 channels");
+        check("6=432", "6=864", "takes 8 channels");
     }
 
     #[test]

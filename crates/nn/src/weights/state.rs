@@ -40,8 +40,8 @@ const PREFIXES: [&str; 4] = ["module.", "netG.", "generator.", "_orig_mod."];
 
 /// Dictionaries or modules inside each other.
 const MAX_DEPTH: usize = 64;
-/// Entries looked at; a module that is shared by many parents is counted for each.
-const MAX_VISITED: usize = 1 << 20;
+/// Entries looked at; those of a module that is shared by many parents are counted for each.
+const MAX_VISITED: usize = 8 << 20;
 /// Bytes of a tensor's name.
 const MAX_NAME: usize = 1024;
 /// Tensors with names.
@@ -101,8 +101,14 @@ struct Finder<'p, 'a> {
 }
 
 impl Finder<'_, '_> {
+    /// The value under a key; what it costs to look for it is counted.
+    fn lookup(&mut self, dict: Id, key: &str) -> Result<Option<Id>> {
+        self.visit(self.pickle.entries(dict).map_or(0, <[_]>::len))?;
+        Ok(self.pickle.get(dict, key))
+    }
+
     fn enter(&mut self, at: Id, entry: &str) -> Result<Id> {
-        let Some(id) = self.pickle.get(at, entry) else {
+        let Some(id) = self.lookup(at, entry)? else {
             return Err(Error::new(
                 Code::InvalidRequest,
                 format!("the checkpoint has no entry `{entry}`"),
@@ -120,9 +126,9 @@ impl Finder<'_, '_> {
                 Value::Record(record) if record.entries.is_empty() => {
                     let class = self.pickle.class_path(record);
                     if let Some(state) = record.state
-                        && self.pickle.get(state, "_modules").is_none()
-                        && self.pickle.get(state, "_parameters").is_none()
                         && !class.starts_with("__torch__")
+                        && self.lookup(state, "_modules")?.is_none()
+                        && self.lookup(state, "_parameters")?.is_none()
                     {
                         // An object that keeps a network among its attributes, such as a trainer.
                         at = state;
@@ -173,7 +179,7 @@ impl Finder<'_, '_> {
     /// The entry of a dictionary without tensors in which to go on.
     fn choose(&mut self, at: Id) -> Result<Id> {
         for key in WRAPPERS {
-            if let Some(id) = self.pickle.get(at, key)
+            if let Some(id) = self.lookup(at, key)?
                 && self.is_container(id)
             {
                 return self.enter(at, key);
@@ -265,7 +271,7 @@ impl Finder<'_, '_> {
     fn dictionary(&mut self, at: Id) -> Result<()> {
         let entries = self.pickle.entries(at).unwrap_or_default();
         for &(key, value) in entries {
-            self.visit()?;
+            self.visit(1)?;
             let Some(name) = self.pickle.text(key).filter(|k| k.len() <= MAX_NAME) else {
                 continue;
             };
@@ -291,7 +297,7 @@ impl Finder<'_, '_> {
 
     /// Parameters and buffers of a module and of the modules in it.
     fn module(&mut self, at: Id, prefix: &mut String) -> Result<()> {
-        self.visit()?;
+        self.visit(1)?;
         if self.open.contains(&at) {
             return Err(Error::new(
                 Code::Corrupt,
@@ -316,11 +322,11 @@ impl Finder<'_, '_> {
         } else {
             let transient = self.transient_buffers(state)?;
             for (group, skip) in [("_parameters", &[][..]), ("_buffers", &transient[..])] {
-                if let Some(group) = self.pickle.get(state, group) {
+                if let Some(group) = self.lookup(state, group)? {
                     self.tensors_of(group, prefix, skip)?;
                 }
             }
-            if let Some(modules) = self.pickle.get(state, "_modules") {
+            if let Some(modules) = self.lookup(state, "_modules")? {
                 self.members(modules, prefix, false)?;
             }
         }
@@ -331,10 +337,10 @@ impl Finder<'_, '_> {
     /// Buffers that a module does not count as its state.
     fn transient_buffers(&mut self, state: Id) -> Result<Vec<String>> {
         let mut found = Vec::new();
-        let names = self.pickle.get(state, "_non_persistent_buffers_set");
+        let names = self.lookup(state, "_non_persistent_buffers_set")?;
         if let Some(Value::List(names)) = names.map(|id| self.pickle.value(id)) {
             for &name in names {
-                self.visit()?;
+                self.visit(1)?;
                 if let Some(name) = self.pickle.text(name).filter(|n| n.len() <= MAX_NAME) {
                     found.push(name.into_owned());
                 }
@@ -346,7 +352,7 @@ impl Finder<'_, '_> {
     fn tensors_of(&mut self, group: Id, prefix: &str, skip: &[String]) -> Result<()> {
         let entries = self.pickle.entries(group).unwrap_or_default();
         for &(key, value) in entries {
-            self.visit()?;
+            self.visit(1)?;
             if let (Some(key), Value::Tensor(_)) = (self.pickle.text(key), self.pickle.value(value))
                 && !skip.iter().any(|name| *name == key)
             {
@@ -364,7 +370,7 @@ impl Finder<'_, '_> {
         }
         let entries = self.pickle.entries(dict).unwrap_or_default();
         for &(key, value) in entries {
-            self.visit()?;
+            self.visit(1)?;
             if let (Some(key), Value::Record(_)) = (self.pickle.text(key), self.pickle.value(value))
             {
                 let length = prefix.len();
@@ -389,12 +395,12 @@ impl Finder<'_, '_> {
         Ok(())
     }
 
-    fn visit(&mut self) -> Result<()> {
-        self.visited += 1;
+    fn visit(&mut self, entries: usize) -> Result<()> {
+        self.visited += entries;
         if self.visited > MAX_VISITED {
             return Err(Error::new(
                 Code::LimitsExceeded,
-                format!("the modules of the checkpoint have more than {MAX_VISITED} entries"),
+                format!("the dictionaries of the checkpoint have more than {MAX_VISITED} entries"),
             ));
         }
         Ok(())
@@ -416,4 +422,209 @@ fn too_deep() -> Error {
         Code::LimitsExceeded,
         format!("the checkpoint nests more than {MAX_DEPTH} levels"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::pickle::load;
+
+    /// Opcodes for `_rebuild_tensor(storage '0', 0, (1,), (1,))`.
+    const TENSOR: &[u8] = b"ctorch._utils\n_rebuild_tensor\n((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x01tQK\x00K\x01\x85K\x01\x85tR";
+
+    fn key(text: &str) -> Vec<u8> {
+        [&[b'U', text.len() as u8], text.as_bytes()].concat()
+    }
+
+    /// A dictionary of these keys and values.
+    fn dict(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let mut bytes = b"}(".to_vec();
+        for (k, v) in entries {
+            bytes.extend(key(k));
+            bytes.extend(v);
+        }
+        bytes.push(b'u');
+        bytes
+    }
+
+    fn record(class: &str, state: &[u8]) -> Vec<u8> {
+        [
+            format!("csomebodys\n{class}\n)").as_bytes(),
+            b"\x81",
+            state,
+            b"b",
+        ]
+        .concat()
+    }
+
+    /// A module with these parameters and modules.
+    fn module(parameters: &[&str], modules: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let parameters: Vec<_> = parameters.iter().map(|p| (*p, TENSOR.to_vec())).collect();
+        let state = dict(&[
+            ("_parameters", dict(&parameters)),
+            ("_buffers", dict(&[])),
+            ("_modules", dict(modules)),
+            ("training", b"\x88".to_vec()),
+        ]);
+        record("Net", &state)
+    }
+
+    /// What is found in a value: names, and the way there.
+    fn found(value: &[u8]) -> Result<(Vec<String>, Vec<String>)> {
+        let bytes = [value, b"."].concat();
+        let pickle = load(&bytes)?;
+        let state = find(&pickle, None)?;
+        let names = state.tensors.into_iter().map(|(name, _)| name).collect();
+        Ok((names, state.path_taken))
+    }
+
+    #[test]
+    fn averaged_weights_come_first() {
+        let net = |name: &str| dict(&[(name, TENSOR.to_vec())]);
+        let value = dict(&[
+            ("params", net("plain")),
+            ("state_dict", net("other")),
+            ("params_ema", net("averaged")),
+        ]);
+        let (names, path) = found(&value).unwrap();
+        assert_eq!(
+            (names, path),
+            (vec!["averaged".to_owned()], vec!["`params_ema`".to_owned()])
+        );
+    }
+
+    #[test]
+    fn wrappers_in_wrappers_are_opened() {
+        let value = dict(&[
+            ("iter", b"K\x05".to_vec()),
+            (
+                "model",
+                dict(&[(
+                    "anything",
+                    dict(&[("state_dict", dict(&[("w", TENSOR.to_vec())]))]),
+                )]),
+            ),
+        ]);
+        let (names, path) = found(&value).unwrap();
+        assert_eq!(names, ["w"]);
+        assert_eq!(path, ["`model`", "`anything`", "`state_dict`"]);
+    }
+
+    #[test]
+    fn a_choice_among_unknown_names_is_left_to_the_user() {
+        let net = || dict(&[("w", TENSOR.to_vec())]);
+        let error = found(&dict(&[("netG_A", net()), ("netG_B", net())])).unwrap_err();
+        assert!(error.message().contains("`netG_A`, `netG_B`"), "{error}");
+        for (value, part) in [
+            (dict(&[]), "empty dictionary"),
+            (b"N".to_vec(), "holds None"),
+            (b"]".to_vec(), "a list of 0"),
+            (dict(&[("epoch", b"K\x01".to_vec())]), "`epoch`"),
+            (module(&[], &[]), "no tensors"),
+        ] {
+            let error = found(&value).unwrap_err();
+            assert!(error.message().contains(part), "{part}: {error}");
+        }
+    }
+
+    #[test]
+    fn modules_are_gathered_in_order() {
+        let value = module(
+            &["bias", "weight"],
+            &[
+                ("0", module(&["weight"], &[])),
+                ("1", b"N".to_vec()),
+                ("body", module(&[], &[("3", module(&["weight"], &[]))])),
+            ],
+        );
+        let (names, path) = found(&dict(&[("model", value)])).unwrap();
+        assert_eq!(names, ["bias", "weight", "0.weight", "body.3.weight"]);
+        assert_eq!(path, ["`model`", "module `somebodys.Net`"]);
+    }
+
+    #[test]
+    fn a_trainer_that_holds_a_network_is_opened() {
+        let net = module(&["w"], &[]);
+        let value = record(
+            "Trainer",
+            &dict(&[("epoch", b"K\x01".to_vec()), ("net", net)]),
+        );
+        let (names, path) = found(&value).unwrap();
+        assert_eq!(names, ["w"]);
+        assert_eq!(path[0], "attributes of `somebodys.Trainer`");
+    }
+
+    #[test]
+    fn a_module_in_itself_is_an_error() {
+        // The module is kept as number 0 before its state is built, and stands in its own state.
+        let state = dict(&[
+            ("_parameters", dict(&[])),
+            ("_modules", dict(&[("me", b"h\x00".to_vec())])),
+        ]);
+        let value = [b"csomebodys\nNet\n)\x81q\x00", &state[..], b"b"].concat();
+        let error = found(&value).unwrap_err();
+        assert_eq!(error.code(), Code::Corrupt);
+        assert!(error.message().contains("`me.` contains itself"), "{error}");
+    }
+
+    #[test]
+    fn shared_modules_do_not_explode() {
+        // Forty levels, each with the level below it twice: a tera of ways to one tensor.
+        let mut value = [&module(&["w"], &[])[..], b"q\x00"].concat();
+        for level in 0..40_u8 {
+            let below = vec![b'h', level];
+            let above = module(&[], &[("a", below.clone()), ("b", below)]);
+            value = [&value[..], b"0", &above, &[b'q', level + 1]].concat();
+        }
+        let error = found(&value).unwrap_err();
+        assert_eq!(error.code(), Code::LimitsExceeded, "{error}");
+    }
+
+    #[test]
+    fn a_long_dictionary_is_not_searched_for_ever() {
+        // Attributes without end, shared by as many modules.
+        let mut state = b"}q\x00(".to_vec();
+        state.extend(b"NN".repeat(100_000));
+        state.extend(b"u0");
+        let mut modules = b"}(".to_vec();
+        for i in 0..10_000 {
+            modules.extend(key(&i.to_string()));
+            modules.extend(record("Net", b"h\x00"));
+        }
+        modules.push(b'u');
+        let value = record("Net", &dict(&[("_modules", modules)]));
+        let started = std::time::Instant::now();
+        let error = found(&[&state[..], &value].concat()).unwrap_err();
+        assert_eq!(error.code(), Code::LimitsExceeded, "{error}");
+        assert!(started.elapsed().as_secs() < 20);
+    }
+
+    #[test]
+    fn deep_modules_and_dictionaries_are_refused() {
+        let mut nested = module(&["w"], &[]);
+        for _ in 0..100 {
+            nested = module(&[], &[("m", nested)]);
+        }
+        assert_eq!(found(&nested).unwrap_err().code(), Code::LimitsExceeded);
+        let mut nested = dict(&[("w", TENSOR.to_vec())]);
+        for _ in 0..100 {
+            nested = dict(&[("m", nested)]);
+        }
+        assert_eq!(found(&nested).unwrap_err().code(), Code::LimitsExceeded);
+    }
+
+    #[test]
+    fn prefixes_go_only_if_all_have_them() {
+        let strip = |names: &[&str]| {
+            let mut names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+            let mut path = Vec::new();
+            strip_prefixes(&mut names.iter_mut().collect::<Vec<_>>(), &mut path);
+            (names.join(" "), path.len())
+        };
+        assert_eq!(strip(&["module.a", "module.b"]), ("a b".to_owned(), 1));
+        assert_eq!(strip(&["module.a", "b"]), ("module.a b".to_owned(), 0));
+        assert_eq!(strip(&["module.generator.a"]), ("a".to_owned(), 2));
+        assert_eq!(strip(&["model.1.weight"]), ("model.1.weight".to_owned(), 0));
+        assert_eq!(strip(&[]), (String::new(), 0));
+    }
 }

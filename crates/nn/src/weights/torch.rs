@@ -303,3 +303,231 @@ impl<'f> Archive<'f> {
         Ok(Some(range))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use zip::write::{SimpleFileOptions, ZipWriter};
+
+    use super::*;
+    use crate::weights::Checkpoint;
+
+    /// A pickle of `{'w': _rebuild_tensor_v2(storage, offset, shape, strides, False, {})}`.
+    fn tensor_pickle(
+        key: &str,
+        kind: &str,
+        offset: i64,
+        shape: &[i64],
+        strides: &[i64],
+    ) -> Vec<u8> {
+        let mut bytes = b"\x80\x02}".to_vec();
+        let text = |bytes: &mut Vec<u8>, text: &str| {
+            bytes.push(b'X');
+            bytes.extend((text.len() as u32).to_le_bytes());
+            bytes.extend(text.as_bytes());
+        };
+        let int = |bytes: &mut Vec<u8>, n: i64| {
+            bytes.extend(b"\x8a\x08");
+            bytes.extend(n.to_le_bytes());
+        };
+        text(&mut bytes, "w");
+        bytes.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
+        text(&mut bytes, "storage");
+        bytes.extend(format!("ctorch\n{kind}\n").as_bytes());
+        text(&mut bytes, key);
+        text(&mut bytes, "cpu");
+        int(&mut bytes, 1 << 40);
+        bytes.extend(b"tQ");
+        int(&mut bytes, offset);
+        for sizes in [shape, strides] {
+            bytes.push(b'(');
+            for &n in sizes {
+                int(&mut bytes, n);
+            }
+            bytes.push(b't');
+        }
+        bytes.extend(b"\x89}tRs.");
+        bytes
+    }
+
+    fn stored() -> SimpleFileOptions {
+        SimpleFileOptions::default().compression_method(CompressionMethod::Stored)
+    }
+
+    fn archive(entries: &[(&str, &[u8])], options: SimpleFileOptions) -> Vec<u8> {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in entries {
+            writer.start_file(*name, options).unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    /// A legacy file around an object with storages.
+    fn legacy(object: &[u8], storages: &[(&str, u64, &[u8])]) -> Vec<u8> {
+        let mut bytes = LEGACY_MAGIC.to_vec();
+        bytes.extend(b"\x80\x02M\xe9\x03.");
+        bytes.extend(b"\x80\x02}.");
+        bytes.extend(object);
+        bytes.extend(b"\x80\x02](");
+        for (key, _, _) in storages {
+            bytes.push(b'U');
+            bytes.push(key.len() as u8);
+            bytes.extend(key.as_bytes());
+        }
+        bytes.extend(b"e.");
+        for (_, count, data) in storages {
+            bytes.extend(count.to_le_bytes());
+            bytes.extend(*data);
+        }
+        bytes
+    }
+
+    fn floats(values: &[f32]) -> Vec<u8> {
+        values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn both_containers_are_read() {
+        let pickle = tensor_pickle("0", "FloatStorage", 1, &[2, 2], &[1, 2]);
+        let data = floats(&[9., 1., 2., 3., 4.]);
+        let zip = archive(
+            &[("any/data.pkl", &pickle), ("any/data/0", &data)],
+            stored(),
+        );
+        let old = legacy(&pickle, &[("0", 5, &data)]);
+        for (bytes, container) in [(zip, Container::TorchZip), (old, Container::TorchLegacy)] {
+            let checkpoint = Checkpoint::from_bytes(&bytes).unwrap();
+            assert_eq!(checkpoint.container, container);
+            let tensor = checkpoint.tensors.get("w").unwrap();
+            assert_eq!(tensor.to_f32(), [1., 3., 2., 4.]);
+        }
+    }
+
+    #[test]
+    fn big_endian_archives_are_read() {
+        let pickle = tensor_pickle("0", "FloatStorage", 0, &[2], &[1]);
+        let data: Vec<u8> = [1.5_f32, -8.0]
+            .iter()
+            .flat_map(|v| v.to_be_bytes())
+            .collect();
+        let entries: [(&str, &[u8]); 3] = [
+            ("a/data.pkl", &pickle),
+            ("a/byteorder", b"big"),
+            ("a/data/0", &data),
+        ];
+        let checkpoint = Checkpoint::from_bytes(&archive(&entries, stored())).unwrap();
+        assert_eq!(checkpoint.tensors.get("w").unwrap().to_f32(), [1.5, -8.0]);
+    }
+
+    #[test]
+    fn tensors_beyond_their_storage_are_refused() {
+        let data = floats(&[0.; 6]);
+        let max = i64::MAX;
+        for (offset, shape, strides) in [
+            (0, &[7][..], &[1][..]),
+            (1, &[6], &[1]),
+            (max, &[1], &[1]),
+            (0, &[2], &[max]),
+            (0, &[max, max], &[max, max]),
+            (0, &[1 << 40], &[0]),
+            (0, &[2, 3], &[3]),
+            (-1, &[1], &[1]),
+            (0, &[-1], &[1]),
+            (0, &[2], &[-1]),
+        ] {
+            let pickle = tensor_pickle("0", "FloatStorage", offset, shape, strides);
+            let zip = archive(&[("a/data.pkl", &pickle), ("a/data/0", &data)], stored());
+            let old = legacy(&pickle, &[("0", 6, &data)]);
+            for bytes in [zip, old] {
+                let error = Checkpoint::from_bytes(&bytes).unwrap_err();
+                assert_eq!(
+                    error.code(),
+                    Code::Corrupt,
+                    "{shape:?} {strides:?}: {error}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_of_legacy_storages_are_compared_with_the_file() {
+        let pickle = tensor_pickle("0", "DoubleStorage", 0, &[1], &[1]);
+        for count in [2, u64::MAX, u64::MAX / 8 + 1, 1 << 61] {
+            let bytes = legacy(&pickle, &[("0", count, &[0; 8])]);
+            let error = Checkpoint::from_bytes(&bytes).unwrap_err();
+            assert_eq!(error.code(), Code::Truncated, "{count}");
+        }
+        let bytes = legacy(&pickle, &[]);
+        let error = Checkpoint::from_bytes(&bytes).unwrap_err();
+        assert!(error.message().contains("storage `0`"), "{error}");
+    }
+
+    #[test]
+    fn parts_of_old_storages_are_found() {
+        // (storage, class, key, location, size, (part's key, offset, length)), before PyTorch 0.4.
+        let mut pickle = tensor_pickle("0", "FloatStorage", 1, &[2], &[1]);
+        let at = pickle.windows(2).position(|w| w == b"tQ").unwrap();
+        let part = b"(U\x01vK\x02K\x03t";
+        pickle.splice(at..at, *part);
+        let data = floats(&[0., 1., 2., 3., 4.]);
+        let checkpoint = Checkpoint::from_bytes(&legacy(&pickle, &[("0", 5, &data)])).unwrap();
+        assert_eq!(checkpoint.tensors.get("w").unwrap().to_f32(), [3., 4.]);
+        let shorter = legacy(&pickle, &[("0", 4, &data[..16])]);
+        let error = Checkpoint::from_bytes(&shorter).unwrap_err();
+        assert_eq!(error.code(), Code::Corrupt);
+    }
+
+    #[test]
+    fn compressed_archives_are_refused_unread() {
+        // Ten megabytes of zeros in a few kilobytes.
+        let pickle = tensor_pickle("0", "FloatStorage", 0, &[1], &[1]);
+        let zeros = vec![0; 10 << 20];
+        let bytes = archive(
+            &[("a/data.pkl", &pickle), ("a/data/0", &zeros)],
+            SimpleFileOptions::default().compression_method(CompressionMethod::Deflated),
+        );
+        assert!(bytes.len() < 100_000);
+        let error = Checkpoint::from_bytes(&bytes).unwrap_err();
+        assert_eq!(error.code(), Code::UnsupportedVariant);
+        assert!(error.message().contains("compressed"), "{error}");
+    }
+
+    #[test]
+    fn other_archives_are_named() {
+        let bytes = archive(&[("word/document.xml", b"<a/>")], stored());
+        let error = Checkpoint::from_bytes(&bytes).unwrap_err();
+        assert!(error.message().contains("`word/document.xml`"), "{error}");
+        let pickle = tensor_pickle("0", "FloatStorage", 0, &[1], &[1]);
+        let bytes = archive(&[("a/data.pkl", &pickle)], stored());
+        let error = Checkpoint::from_bytes(&bytes).unwrap_err();
+        assert!(error.message().contains("`data/0`"), "{error}");
+        let bytes = archive(
+            &[("a/data.pkl", &[&pickle[..], b"junk"].concat())],
+            stored(),
+        );
+        let error = Checkpoint::from_bytes(&bytes).unwrap_err();
+        assert!(error.message().contains("4 bytes after"), "{error}");
+    }
+
+    #[test]
+    fn a_call_in_a_file_is_refused() {
+        let pickle = b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00id\x85R.";
+        for bytes in [
+            archive(&[("a/data.pkl", pickle)], stored()),
+            legacy(pickle, &[]),
+        ] {
+            let error = Checkpoint::from_bytes(&bytes).unwrap_err();
+            assert!(error.message().contains("`os.system`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn unknown_protocols_are_named() {
+        let mut bytes = legacy(b"\x80\x02}.", &[]);
+        bytes[18] = 0xea;
+        let error = Checkpoint::from_bytes(&bytes).unwrap_err();
+        assert!(error.message().contains("1002"), "{error}");
+    }
+}

@@ -10,6 +10,8 @@ use crate::weights::tensor::{Dtype, Layout};
 
 /// Dimensions of a tensor beyond which nothing is a network's.
 const MAX_DIMENSIONS: usize = 16;
+/// Bytes of a storage's name, which is a number.
+const MAX_KEY: usize = 256;
 
 /// Modules of which nothing belongs in a checkpoint, not even a class: making an object of
 /// `subprocess.Popen` runs a program.
@@ -201,9 +203,9 @@ impl<'a> Machine<'a> {
                     _ => return Err(self.corrupt("a storage has no type".to_owned())),
                 };
                 let key = match &self.values[items[2] as usize] {
-                    Value::Str(key) => key.clone(),
+                    Value::Str(key) if key.len() <= MAX_KEY => key.clone(),
                     Value::Int(key) => Cow::Owned(key.to_string()),
-                    _ => return Err(self.corrupt("a storage has no name".to_owned())),
+                    _ => return Err(self.corrupt("a storage has no short name".to_owned())),
                 };
                 let part = match items.get(5).map(|&id| &self.values[id as usize]) {
                     Some(Value::Tuple(part)) if part.len() == 3 => {
