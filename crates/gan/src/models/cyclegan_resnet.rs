@@ -237,5 +237,5 @@ impl Block {
 }
 
 fn mirrored(x: &Act, pixels: usize) -> Result<Act> {
-    x.pad(Padding::all(pixels), PadMode::Reflect)
+    x.pad(Padding::all(pixels), PadMode::Reflection)
 }
