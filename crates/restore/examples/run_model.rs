@@ -12,11 +12,12 @@ use std::path::Path;
 use fonds_core::{Code, ColorModel, Error, Limits, PixelFormat, Raster, Result};
 use fonds_image::decode::Document;
 use fonds_image::encode::{Embedded, Encoding, encode};
+use fonds_nn::act::Dims;
+use fonds_nn::backend::Backend;
 use fonds_nn::engine::{Engine, Kernel};
 use fonds_nn::network::{Enlargement, Extra, Interface};
 use fonds_nn::picture::{planes, write_planes};
 use fonds_nn::tile::Rect;
-use fonds_nn::{Backend, Dims};
 use fonds_restore::zoo::{self, Description, Model, Options};
 
 fn main() -> Result<()> {
@@ -31,7 +32,10 @@ fn main() -> Result<()> {
     describe(&model.description);
     let picture = read(input.as_ref())?;
     let made = run(&model, &picture)?;
-    if Path::new(output).extension().is_some_and(|extension| extension == "npy") {
+    if Path::new(output)
+        .extension()
+        .is_some_and(|extension| extension == "npy")
+    {
         write(output, |out| write_npy(out, &made))
     } else {
         write(output, |out| {
@@ -50,10 +54,19 @@ fn describe(description: &Description) {
         geometry,
         ..
     } = description;
-    let details: Vec<String> =
-        description.details.iter().map(|(name, value)| format!("{name} {value}")).collect();
-    println!("{architecture} ({}), {parameters} parameters", details.join(", "));
-    println!("scale {up}/{down}, {:.0} operations a pixel", geometry.operations_per_pixel);
+    let details: Vec<String> = description
+        .details
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    println!(
+        "{architecture} ({}), {parameters} parameters",
+        details.join(", ")
+    );
+    println!(
+        "scale {up}/{down}, {:.0} operations a pixel",
+        geometry.operations_per_pixel
+    );
     match geometry.halo {
         Some(halo) => println!("a pixel depends on {halo} pixels around it"),
         None => println!("every pixel depends on the whole picture"),
@@ -95,7 +108,9 @@ fn run(model: &Model, picture: &Raster) -> Result<Made> {
         height: region.height(),
         width: region.width(),
     };
-    let output = model.network().forward(&model.backend().import(dims, &values)?)?;
+    let output = model
+        .network()
+        .forward(&model.backend().import(dims, &values)?)?;
     let (up, down) = model.description.scale;
     let output = output.crop(0, 0, height * up / down, width * up / down)?;
     let (factor, shift) = interface.output.to_unit();
@@ -105,7 +120,11 @@ fn run(model: &Model, picture: &Raster) -> Result<Made> {
         width,
         ..
     } = output.dims();
-    let planes = output.to_vec()?.into_iter().map(|value| value * factor + shift).collect();
+    let planes = output
+        .to_vec()?
+        .into_iter()
+        .map(|value| value * factor + shift)
+        .collect();
     Ok(Made {
         channels,
         height,
@@ -117,26 +136,33 @@ fn run(model: &Model, picture: &Raster) -> Result<Made> {
 /// That the network wants nothing beside the picture.
 fn check(interface: Interface) -> Result<()> {
     if interface.enlargement == Enlargement::Before {
-        return Err(request("the network wants the picture to be enlarged before"));
+        return Err(request(
+            "the network wants the picture to be enlarged before",
+        ));
     }
     if interface.extra == Extra::NoiseLevel {
-        return Err(request("the network wants to be told how strong the noise is"));
+        return Err(request(
+            "the network wants to be told how strong the noise is",
+        ));
     }
     Ok(())
 }
 
 /// Luma (BT.601 of full range) of planes of red, green and blue.
 fn luma(rgb: &[f32], area: usize) -> Vec<f32> {
-    let weighted = |at: usize| {
-        0.299 * rgb[at] + 0.587 * rgb[at + area] + 0.114 * rgb[at + 2 * area]
-    };
+    let weighted =
+        |at: usize| 0.299 * rgb[at] + 0.587 * rgb[at + area] + 0.114 * rgb[at + 2 * area];
     (0..area).map(weighted).collect()
 }
 
 impl Made {
     /// A picture of the depth of another; planes that are no colours are left out.
     fn into_raster(self, like: &Raster) -> Raster {
-        let model = if self.channels < 3 { ColorModel::Gray } else { ColorModel::Rgb };
+        let model = if self.channels < 3 {
+            ColorModel::Gray
+        } else {
+            ColorModel::Rgb
+        };
         let format = PixelFormat::new(like.format().depth, model, false);
         let mut raster = Raster::new(self.width as u32, self.height as u32, format);
         let region = Rect {
@@ -189,7 +215,8 @@ fn write_npy(out: &mut File, made: &Made) -> Result<()> {
 fn write(path: &str, content: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let file = File::create(path)
         .map_err(|error| Error::from_io(error, Code::WriteFailed, "the output cannot be made"));
-    file.and_then(|mut file| content(&mut file)).map_err(|error| error.at_path(path))
+    file.and_then(|mut file| content(&mut file))
+        .map_err(|error| error.at_path(path))
 }
 
 fn request(message: &str) -> Error {

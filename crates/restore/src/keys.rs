@@ -33,9 +33,8 @@ mod tests {
 
     #[test]
     fn shapes_and_numbered_keys_are_read() {
-        let tensor = |shape: &[usize]| {
-            Tensor::from_f32(shape, &vec![0.0; shape.iter().product()]).unwrap()
-        };
+        let tensor =
+            |shape: &[usize]| Tensor::from_f32(shape, &vec![0.0; shape.iter().product()]).unwrap();
         let tensors: Tensors = [
             ("a.0", tensor(&[4, 3, 5, 5])),
             ("a.1", tensor(&[4, 3, 1, 5])),
@@ -48,6 +47,9 @@ mod tests {
         assert_eq!(kernel(&tensors, "a.3"), None);
         assert_eq!(shape(&tensors, "a.3"), Some([4]));
         assert_eq!(count(&tensors, |n| format!("a.{n}")), 2);
-        assert_eq!([root(16), root(1), root(12), root(0)], [Some(4), Some(1), None, None]);
+        assert_eq!(
+            [root(16), root(1), root(12), root(0)],
+            [Some(4), Some(1), None, None]
+        );
     }
 }

@@ -10,3 +10,6 @@ mod keys;
 pub mod networks;
 pub mod style;
 pub mod zoo;
+
+#[cfg(test)]
+mod trial;

@@ -79,7 +79,7 @@ impl ResNet {
     ///
     /// # Errors
     /// `model_error` when the configuration is none, or a key is missing or has another shape.
-    pub fn new(config: &ResNetConfig, vb: VarBuilder<'_>) -> Result<Self> {
+    pub fn new(config: &ResNetConfig, vb: VarBuilder<'static>) -> Result<Self> {
         config.validate()?;
         let fc = candle_nn::linear(config.width(), config.classes, vb.pp("fc")).in_network()?;
         let body = match config.depth {

@@ -121,9 +121,8 @@ impl CarnM {
             groups,
             scale,
         } = *config;
-        let shifter = |name: &str| {
-            Conv2d::new(3, 3, 1, ConvConfig::same(1), vb.pp(name).pp("shifter"))
-        };
+        let shifter =
+            |name: &str| Conv2d::new(3, 3, 1, ConvConfig::same(1), vb.pp(name).pp("shifter"));
         let head = vb.pp("upsample").pp(format!("up{scale}")).pp("body");
         let upsample = (config.steps().iter().enumerate())
             .map(|(index, &step)| {
@@ -159,7 +158,9 @@ impl Network for CarnM {
     /// `[n, 3, h, w]` → `[n, 3, scale·h, scale·w]`.
     fn forward(&self, x: &Act) -> Result<Act> {
         let first = self.entry.forward(&self.sub_mean.forward(x)?)?;
-        let mut y = self.merges.cascade(&first, |step, y| self.blocks[step].forward(y))?;
+        let mut y = self
+            .merges
+            .cascade(&first, |step, y| self.blocks[step].forward(y))?;
         for (conv, step) in &self.upsample {
             y = conv.forward(&y)?.pixel_shuffle(*step)?;
         }
@@ -224,7 +225,13 @@ impl Merges {
     fn new(features: usize, vb: &VarBuilder<'_>) -> Result<Self> {
         let merge = |number: usize| {
             let vb = vb.pp(format!("c{number}")).pp("body").pp(0);
-            let conv = Conv2d::new((number + 1) * features, features, 1, ConvConfig::same(1), vb)?;
+            let conv = Conv2d::new(
+                (number + 1) * features,
+                features,
+                1,
+                ConvConfig::same(1),
+                vb,
+            )?;
             Ok::<_, Error>(conv.with_activation(Activation::Relu))
         };
         Ok(Self([merge(1)?, merge(2)?, merge(3)?]))
@@ -246,7 +253,7 @@ impl Merges {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::networks::trial::{Trial, geometry};
+    use crate::trial::{Trial, geometry};
 
     #[test]
     fn shapes_and_batches() {

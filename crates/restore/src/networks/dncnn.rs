@@ -211,7 +211,7 @@ impl Network for DnCnn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::networks::trial::{Trial, geometry};
+    use crate::trial::{Trial, geometry};
 
     #[test]
     fn shapes_and_batches() {

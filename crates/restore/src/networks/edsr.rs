@@ -169,7 +169,9 @@ impl Network for Edsr {
         for (conv, step) in &self.upsample {
             y = conv.forward(&y)?.pixel_shuffle(*step)?;
         }
-        self.conv_last.forward(&y)?.channel_affine(&[1.0 / RANGE; 3], &MEAN)
+        self.conv_last
+            .forward(&y)?
+            .channel_affine(&[1.0 / RANGE; 3], &MEAN)
     }
 }
 
@@ -193,7 +195,8 @@ impl Block {
     }
 
     fn forward(&self, x: &Act) -> Result<Act> {
-        self.conv2.forward_add(&self.conv1.forward(x)?, self.scale, x)
+        self.conv2
+            .forward_add(&self.conv1.forward(x)?, self.scale, x)
     }
 }
 
@@ -204,7 +207,7 @@ fn conv(inner: usize, outer: usize, vb: VarBuilder<'_>) -> Result<Conv2d> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::networks::trial::{Trial, geometry};
+    use crate::trial::{Trial, geometry};
 
     #[test]
     fn shapes_and_batches() {
@@ -234,7 +237,9 @@ mod tests {
     fn published_networks_have_as_many_parameters_as_published() {
         let count = |config: &Config| {
             let keys = fonds_nn::load::expected_keys(|vb| Edsr::new(config, vb)).unwrap();
-            keys.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum::<usize>()
+            keys.iter()
+                .map(|(_, shape)| shape.iter().product::<usize>())
+                .sum::<usize>()
         };
         assert_eq!(count(&Config::medium(2)), 1_369_859);
         assert_eq!(count(&Config::medium(3)), 1_554_499);

@@ -6,9 +6,7 @@
 //! have no keys.
 
 use fonds_core::{Code, Error, Result};
-use fonds_nn::layers::{
-    Activation, Conv2d, ConvConfig, ConvNorm, InstanceNorm2d, Norm,
-};
+use fonds_nn::layers::{Activation, Conv2d, ConvConfig, ConvNorm, InstanceNorm2d, Norm};
 use fonds_nn::network::{Interface, Network, Range};
 use fonds_nn::weights::Tensors;
 use fonds_nn::{Act, VarBuilder};
@@ -174,7 +172,7 @@ fn normed(features: usize, activation: Activation, vb: VarBuilder<'_>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::networks::trial::{Trial, geometry};
+    use crate::trial::{Trial, geometry};
 
     #[test]
     fn shapes_and_batches() {

@@ -126,7 +126,9 @@ impl Fsrcnn {
         let outer = scale * scale;
         let weight = get(&vb, (outer, wide, 1, 1), &format!("f{number}"))?;
         // One number for all pixels that the shuffle makes of the channels.
-        let bias = get(&vb, 1, &format!("b{number}"))?.broadcast_as(outer).in_network()?;
+        let bias = get(&vb, 1, &format!("b{number}"))?
+            .broadcast_as(outer)
+            .in_network()?;
         layers.push(Conv2d::from_parts(weight, Some(bias), same(wide, outer, 1)));
         Ok(Self { scale, layers })
     }
@@ -152,7 +154,8 @@ impl Network for Fsrcnn {
 }
 
 fn get(vb: &VarBuilder<'_>, shape: impl Into<candle_core::Shape>, key: &str) -> Result<Tensor> {
-    vb.get_with_hints(shape.into(), key, candle_nn::init::DEFAULT_KAIMING_NORMAL).in_network()
+    vb.get_with_hints(shape.into(), key, candle_nn::init::DEFAULT_KAIMING_NORMAL)
+        .in_network()
 }
 
 /// A convolution that keeps the size.
@@ -171,7 +174,7 @@ fn same(in_channels: usize, out_channels: usize, side: usize) -> ConvShape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::networks::trial::{Trial, geometry};
+    use crate::trial::{Trial, geometry};
 
     #[test]
     fn shapes_and_batches() {

@@ -13,6 +13,3 @@ pub mod msrresnet;
 pub mod srvgg;
 pub mod vdsr;
 pub mod waifu2x;
-
-#[cfg(test)]
-mod trial;

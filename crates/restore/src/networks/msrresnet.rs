@@ -154,7 +154,8 @@ impl Network for MsrResNet {
             y = conv.forward(&y)?.pixel_shuffle(*step)?;
         }
         let enlarged = x.upsample_bilinear(self.scale, false)?;
-        self.conv_last.forward_add(&self.conv_hr.forward(&y)?, 1.0, &enlarged)
+        self.conv_last
+            .forward_add(&self.conv_hr.forward(&y)?, 1.0, &enlarged)
     }
 }
 
@@ -186,7 +187,7 @@ fn conv(inner: usize, outer: usize, vb: VarBuilder<'_>) -> Result<Conv2d> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::networks::trial::{Trial, geometry};
+    use crate::trial::{Trial, geometry};
 
     #[test]
     fn shapes_and_batches() {

@@ -74,7 +74,9 @@ impl Config {
         let [_] = shape(tensors, "body.1.weight")?;
         let layers = count(tensors, |n| format!("body.{n}.weight"));
         // A convolution and a slope each, and the last convolution alone.
-        let convolutions = (layers.checked_sub(3)?).is_multiple_of(2).then(|| (layers - 3) / 2)?;
+        let convolutions = (layers.checked_sub(3)?)
+            .is_multiple_of(2)
+            .then(|| (layers - 3) / 2)?;
         let [out, _, 3] = kernel(tensors, &format!("body.{}.weight", layers - 1))? else {
             return None;
         };
@@ -124,7 +126,11 @@ impl Srvgg {
             let slopes = Activation::prelu(features, &vb.pp(2 * index + 1))?;
             body.push(conv(inner, features, 2 * index)?.with_activation(slopes));
         }
-        body.push(conv(features, colors * scale * scale, 2 * convolutions + 2)?);
+        body.push(conv(
+            features,
+            colors * scale * scale,
+            2 * convolutions + 2,
+        )?);
         Ok(Self {
             config: config.clone(),
             body,
@@ -158,7 +164,7 @@ impl Network for Srvgg {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::networks::trial::{Trial, geometry};
+    use crate::trial::{Trial, geometry};
 
     fn small(scale: usize) -> Config {
         Config {

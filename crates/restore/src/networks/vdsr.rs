@@ -80,9 +80,8 @@ impl Vdsr {
     pub fn new(config: &Config, vb: VarBuilder<'_>) -> Result<Self> {
         config.validate()?;
         let features = config.features;
-        let conv = |inner, outer, vb| {
-            Conv2d::new(inner, outer, 3, ConvConfig::same(3).bias(false), vb)
-        };
+        let conv =
+            |inner, outer, vb| Conv2d::new(inner, outer, 3, ConvConfig::same(3).bias(false), vb);
         let mut layers = vec![conv(1, features, vb.pp("input"))?];
         for index in 0..config.convolutions {
             let vb = vb.pp("residual_layer").pp(index).pp("conv");
@@ -119,7 +118,7 @@ impl Network for Vdsr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::networks::trial::{Trial, geometry};
+    use crate::trial::{Trial, geometry};
 
     #[test]
     fn shapes_and_batches() {

@@ -43,7 +43,10 @@ impl Config {
     /// `model_error` that says what is out of range.
     pub fn validate(&self) -> Result<()> {
         if !matches!(self.colors, 1 | 3) {
-            let message = format!("an upconv_7 for pictures of {} channels is not known", self.colors);
+            let message = format!(
+                "an upconv_7 for pictures of {} channels is not known",
+                self.colors
+            );
             return Err(Error::new(Code::ModelError, message));
         }
         Ok(())
@@ -101,7 +104,10 @@ impl Upconv7 {
 fn last(colors: usize, vb: &VarBuilder<'_>) -> Result<ConvTranspose2d> {
     let inner = WIDTHS[5];
     let weight = vb.get((colors, inner, 4, 4), "weight").in_network()?;
-    let weight = weight.transpose(0, 1).and_then(|weight| weight.contiguous()).in_network()?;
+    let weight = weight
+        .transpose(0, 1)
+        .and_then(|weight| weight.contiguous())
+        .in_network()?;
     let bias = vb.get(colors, "bias").in_network()?;
     let shape = TransposeShape {
         in_channels: inner,
@@ -141,7 +147,7 @@ impl Network for Upconv7 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::networks::trial::{Trial, geometry};
+    use crate::trial::{Trial, geometry};
 
     #[test]
     fn shapes_and_batches() {

@@ -93,7 +93,10 @@ pub fn is_decoder(tensors: &Tensors) -> bool {
 /// Whether an encoder's file may have this key although it is not needed: the file goes on to
 /// `relu5_4`.
 pub fn ignore_in_encoder(key: &str) -> bool {
-    let index = key.split('.').next().and_then(|index| index.parse::<usize>().ok());
+    let index = key
+        .split('.')
+        .next()
+        .and_then(|index| index.parse::<usize>().ok());
     index.is_some_and(|index| (30..=51).contains(&index))
 }
 
@@ -223,7 +226,11 @@ impl Moments {
     /// # Panics
     /// When it has another number of channels.
     pub fn merge(&mut self, other: &Self) {
-        assert_eq!(self.sums.len(), other.sums.len(), "features of the same encoder");
+        assert_eq!(
+            self.sums.len(),
+            other.sums.len(),
+            "features of the same encoder"
+        );
         self.count += other.count;
         for (sum, more) in self.sums.iter_mut().zip(&other.sums) {
             *sum += more;
@@ -237,11 +244,14 @@ impl Moments {
     fn mean_and_deviation(&self) -> impl Iterator<Item = (f64, f64)> {
         // A single pixel has no variance.
         let degrees = (self.count - 1.0).max(1.0);
-        self.sums.iter().zip(&self.squares).map(move |(sum, square)| {
-            let mean = sum / self.count;
-            let variance = (square - sum * mean).max(0.0) / degrees;
-            (mean, (variance + EPS).sqrt())
-        })
+        self.sums
+            .iter()
+            .zip(&self.squares)
+            .map(move |(sum, square)| {
+                let mean = sum / self.count;
+                let variance = (square - sum * mean).max(0.0) / degrees;
+                (mean, (variance + EPS).sqrt())
+            })
     }
 }
 
@@ -335,8 +345,10 @@ fn stages(layers: &[Layer], vb: &VarBuilder<'_>) -> Result<Vec<Stage>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fonds_nn::act::Dims;
+    use fonds_nn::backend::Backend;
+    use fonds_nn::load;
     use fonds_nn::trace::trace;
-    use fonds_nn::{Backend, Dims, load};
 
     fn act(channels: usize, height: usize, width: usize, values: &[f32]) -> Act {
         let dims = Dims {
@@ -351,7 +363,9 @@ mod tests {
     #[test]
     fn parameters_and_receptive_field_are_as_published() {
         let count = |keys: Vec<(String, Vec<usize>)>| -> usize {
-            keys.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+            keys.iter()
+                .map(|(_, shape)| shape.iter().product::<usize>())
+                .sum()
         };
         let mut field = None;
         let encoder = load::expected_keys(|vb| {
@@ -372,7 +386,10 @@ mod tests {
         let values: Vec<f32> = (0..24_u16).map(|n| f32::from(n * n % 17)).collect();
         let whole = Moments::of(&act(2, 3, 4, &values)).unwrap();
         let rows = |from: usize, to: usize| -> Vec<f32> {
-            [0, 12].iter().flat_map(|plane| values[plane + 4 * from..plane + 4 * to].to_vec()).collect()
+            [0, 12]
+                .iter()
+                .flat_map(|plane| values[plane + 4 * from..plane + 4 * to].to_vec())
+                .collect()
         };
         let mut parts = Moments::of(&act(2, 1, 4, &rows(0, 1))).unwrap();
         parts.merge(&Moments::of(&act(2, 2, 4, &rows(1, 3))).unwrap());
@@ -392,10 +409,17 @@ mod tests {
         let style = act(1, 2, 2, &[-1.0, 0.0, 10.0, 3.0]);
         let [own, other] = [&content, &style].map(|act| Moments::of(act).unwrap());
         let full = adapt(&content, &own, &other, 1.0).unwrap();
-        let (mean, deviation) = Moments::of(&full).unwrap().mean_and_deviation().next().unwrap();
+        let (mean, deviation) = Moments::of(&full)
+            .unwrap()
+            .mean_and_deviation()
+            .next()
+            .unwrap();
         let (style_mean, style_deviation) = other.mean_and_deviation().next().unwrap();
         assert!((mean - style_mean).abs() < 1e-5, "{mean} {style_mean}");
-        assert!((deviation - style_deviation).abs() < 1e-4, "{deviation} {style_deviation}");
+        assert!(
+            (deviation - style_deviation).abs() < 1e-4,
+            "{deviation} {style_deviation}"
+        );
         let none = adapt(&content, &own, &other, 0.0).unwrap();
         assert_eq!(none.to_vec().unwrap(), content.to_vec().unwrap());
     }

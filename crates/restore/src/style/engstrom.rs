@@ -221,7 +221,10 @@ impl Double {
         let dims = x.dims();
         // The gradient of a convolution whose zeros are below and on the right has one row and one
         // column too many there.
-        let y = self.conv.forward(x)?.crop(0, 0, 2 * dims.height, 2 * dims.width)?;
+        let y = self
+            .conv
+            .forward(x)?
+            .crop(0, 0, 2 * dims.height, 2 * dims.width)?;
         self.norm.forward(&y, &Activation::Relu)
     }
 }
@@ -233,7 +236,7 @@ fn norm(channels: usize, vb: &VarBuilder<'_>) -> Result<InstanceNorm2d> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::networks::trial::{Trial, geometry};
+    use crate::trial::{Trial, geometry};
 
     #[test]
     fn shapes_and_batches() {

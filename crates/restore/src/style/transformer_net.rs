@@ -70,7 +70,9 @@ impl Config {
 /// Whether a checkpoint may have this key although the network does not need it: statistics of
 /// instance normalisations, which are each picture's own.
 pub fn ignore(key: &str) -> bool {
-    [".running_mean", ".running_var", ".num_batches_tracked"].iter().any(|end| key.ends_with(end))
+    [".running_mean", ".running_var", ".num_batches_tracked"]
+        .iter()
+        .any(|end| key.ends_with(end))
 }
 
 /// The network.
@@ -94,7 +96,12 @@ impl TransformerNet {
         config.validate()?;
         let n = config.features;
         let part = |[inner, outer, side, stride]: [usize; 4], conv: &str, norm: &str| {
-            Mirrored::new([inner, outer, side, stride], [conv, norm], Activation::Relu, &vb)
+            Mirrored::new(
+                [inner, outer, side, stride],
+                [conv, norm],
+                Activation::Relu,
+                &vb,
+            )
         };
         let down = [
             part([3, n, WIDE, 1], "conv1", "in1")?,
@@ -165,7 +172,9 @@ impl Block {
 
     fn forward(&self, x: &Act) -> Result<Act> {
         let y = self.first.forward(x)?;
-        self.second.conv.forward_add(&mirrored(&y, self.second.side)?, x)
+        self.second
+            .conv
+            .forward_add(&mirrored(&y, self.second.side)?, x)
     }
 }
 
@@ -205,7 +214,7 @@ fn mirrored(x: &Act, side: usize) -> Result<Act> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::networks::trial::{Trial, geometry};
+    use crate::trial::{Trial, geometry};
 
     #[test]
     fn shapes_and_batches() {
@@ -231,7 +240,10 @@ mod tests {
     fn the_published_network_has_as_many_parameters_as_published() {
         let make = |vb: VarBuilder<'_>| TransformerNet::new(&Config::published(), vb);
         let keys = fonds_nn::load::expected_keys(make).unwrap();
-        let count: usize = keys.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let count: usize = keys
+            .iter()
+            .map(|(_, shape)| shape.iter().product::<usize>())
+            .sum();
         assert_eq!(count, 1_679_235);
     }
 }

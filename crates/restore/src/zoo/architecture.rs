@@ -17,9 +17,7 @@ use fonds_nn::weights::Tensors;
 
 use super::Options;
 use crate::keys::{count, shape};
-use crate::networks::{
-    carn_m, dncnn, edsr, fast_srgan, fsrcnn, msrresnet, srvgg, vdsr, waifu2x,
-};
+use crate::networks::{carn_m, dncnn, edsr, fast_srgan, fsrcnn, msrresnet, srvgg, vdsr, waifu2x};
 use crate::style::{adain, engstrom, transformer_net};
 
 /// An architecture and its settings, as a file shows them.
@@ -90,7 +88,12 @@ pub(super) struct Family {
 pub(super) const FAMILIES: &[Family] = &[
     Family {
         name: "SRVGGNetCompact",
-        landmarks: &["body.0.weight", "body.1.weight", "body.2.weight", "body.3.weight"],
+        landmarks: &[
+            "body.0.weight",
+            "body.1.weight",
+            "body.2.weight",
+            "body.3.weight",
+        ],
         recognize: |tensors| srvgg::Config::recognize(tensors).map(Architecture::Srvgg),
     },
     Family {
@@ -130,7 +133,11 @@ pub(super) const FAMILIES: &[Family] = &[
     },
     Family {
         name: "Fast-SRGAN",
-        landmarks: &["neck.0.weight", "stem.0.conv1.weight", "bottleneck.0.weight"],
+        landmarks: &[
+            "neck.0.weight",
+            "stem.0.conv1.weight",
+            "bottleneck.0.weight",
+        ],
         recognize: |tensors| fast_srgan::Config::recognize(tensors).map(Architecture::FastSrgan),
     },
     Family {
@@ -145,7 +152,11 @@ pub(super) const FAMILIES: &[Family] = &[
     },
     Family {
         name: "VDSR",
-        landmarks: &["input.weight", "residual_layer.0.conv.weight", "output.weight"],
+        landmarks: &[
+            "input.weight",
+            "residual_layer.0.conv.weight",
+            "output.weight",
+        ],
         recognize: |tensors| vdsr::Config::recognize(tensors).map(Architecture::Vdsr),
     },
     Family {
@@ -155,7 +166,12 @@ pub(super) const FAMILIES: &[Family] = &[
     },
     Family {
         name: "upconv_7",
-        landmarks: &["conv1.weight", "conv2.weight", "conv6.weight", "conv7.weight"],
+        landmarks: &[
+            "conv1.weight",
+            "conv2.weight",
+            "conv6.weight",
+            "conv7.weight",
+        ],
         recognize: |tensors| waifu2x::Config::recognize(tensors).map(Architecture::Waifu2x),
     },
     Family {
@@ -165,7 +181,11 @@ pub(super) const FAMILIES: &[Family] = &[
     },
     Family {
         name: "CycleGAN generator",
-        landmarks: &["model.1.weight", "model.4.weight", "model.10.conv_block.1.weight"],
+        landmarks: &[
+            "model.1.weight",
+            "model.4.weight",
+            "model.10.conv_block.1.weight",
+        ],
         recognize: |tensors| {
             cyclegan_resnet::Config::recognize(tensors).map(Architecture::CycleGan)
         },
@@ -189,7 +209,12 @@ pub(super) const FAMILIES: &[Family] = &[
     },
     Family {
         name: "style network of Engstrom",
-        landmarks: &["conv1.weight", "conv1.in_scale", "res1.conv1.weight", "conv_out.weight"],
+        landmarks: &[
+            "conv1.weight",
+            "conv1.in_scale",
+            "res1.conv1.weight",
+            "conv_out.weight",
+        ],
         recognize: |tensors| engstrom::Config::recognize(tensors).map(Architecture::Engstrom),
     },
     Family {
@@ -199,7 +224,12 @@ pub(super) const FAMILIES: &[Family] = &[
     },
     Family {
         name: "PatchGAN",
-        landmarks: &["model.0.weight", "model.2.weight", "model.5.weight", "model.11.weight"],
+        landmarks: &[
+            "model.0.weight",
+            "model.2.weight",
+            "model.5.weight",
+            "model.11.weight",
+        ],
         recognize: |tensors| patchgan::Config::recognize(tensors).map(Architecture::PatchGan),
     },
     Family {
@@ -233,12 +263,20 @@ pub(super) const FAMILIES: &[Family] = &[
     },
     Family {
         name: "VGG",
-        landmarks: &["features.0.weight", "features.2.weight", "features.5.weight"],
+        landmarks: &[
+            "features.0.weight",
+            "features.2.weight",
+            "features.5.weight",
+        ],
         recognize: |tensors| VggConfig::recognize(tensors).map(Architecture::Vgg),
     },
     Family {
         name: "ResNet",
-        landmarks: &["layer1.0.conv1.weight", "layer4.0.conv1.weight", "fc.weight"],
+        landmarks: &[
+            "layer1.0.conv1.weight",
+            "layer4.0.conv1.weight",
+            "fc.weight",
+        ],
         recognize: |tensors| ResNetConfig::recognize(tensors).map(Architecture::ResNet),
     },
     Family {
@@ -299,7 +337,10 @@ impl Architecture {
     /// Its settings, for people.
     pub fn details(&self) -> Vec<(&'static str, String)> {
         fn numbers(pairs: &[(&'static str, usize)]) -> Vec<(&'static str, String)> {
-            pairs.iter().map(|&(name, value)| (name, value.to_string())).collect()
+            pairs
+                .iter()
+                .map(|&(name, value)| (name, value.to_string()))
+                .collect()
         }
         let with = |mut list: Vec<(&'static str, String)>, name, value: &str| {
             list.push((name, value.to_owned()));
@@ -326,9 +367,10 @@ impl Architecture {
                 ("groups", c.groups),
                 ("head", c.scale),
             ]),
-            Self::Vdsr(c) => {
-                numbers(&[("features", c.features), ("convolutions", c.convolutions + 2)])
-            }
+            Self::Vdsr(c) => numbers(&[
+                ("features", c.features),
+                ("convolutions", c.convolutions + 2),
+            ]),
             Self::Fsrcnn(c) => numbers(&[
                 ("wide", c.wide),
                 ("narrow", c.narrow),
@@ -340,7 +382,10 @@ impl Architecture {
             }
             Self::Waifu2x(_) | Self::AdaInEncoder | Self::AdaInDecoder => Vec::new(),
             Self::Unet(c) => {
-                let list = numbers(&[("features", c.features), ("output channels", c.out_channels)]);
+                let list = numbers(&[
+                    ("features", c.features),
+                    ("output channels", c.out_channels),
+                ]);
                 let enlarge = match c.enlarge {
                     unet::Enlarge::Transposed => "transposed convolution",
                     unet::Enlarge::Bilinear => "bilinear",
@@ -439,15 +484,13 @@ impl Architecture {
             }
             Self::AdaInEncoder => adain::ignore_in_encoder(key),
             Self::Vgg(_) => key.starts_with("classifier."),
-            Self::SqueezeNet(config) => {
-                config.classes.is_none() && key.starts_with("classifier.")
-            }
+            Self::SqueezeNet(config) => config.classes.is_none() && key.starts_with("classifier."),
             Self::AdaInDecoder | Self::LpipsHeads(_) => false,
         }
     }
 
     /// The network, when it makes pictures of pictures; of others only the keys are asked for.
-    pub(super) fn network(&self, vb: VarBuilder<'_>) -> Result<Option<Box<dyn Network>>> {
+    pub(super) fn network(&self, vb: VarBuilder<'static>) -> Result<Option<Box<dyn Network>>> {
         Ok(Some(match self {
             Self::Srvgg(config) => Box::new(srvgg::Srvgg::new(config, vb)?),
             Self::Rrdb(config) => Box::new(rrdb::Rrdb::new(config, vb)?),
@@ -475,7 +518,7 @@ impl Architecture {
     }
 
     /// Asks for the keys of a network that makes no pictures.
-    fn ask(&self, vb: VarBuilder<'_>) -> Result<()> {
+    fn ask(&self, vb: VarBuilder<'static>) -> Result<()> {
         match self {
             Self::PatchGan(config) => patchgan::PatchGan::new(config, vb).map(drop),
             Self::PixelDiscriminator(config) => {
@@ -491,7 +534,8 @@ impl Architecture {
             Self::ResNet(config) => ResNet::new(config, vb).map(drop),
             Self::LpipsHeads(widths) => {
                 for (layer, &channels) in widths.iter().enumerate() {
-                    vb.get((1, channels, 1, 1), &lpips_key(layer)).in_network()?;
+                    vb.get((1, channels, 1, 1), &lpips_key(layer))
+                        .in_network()?;
                 }
                 Ok(())
             }
@@ -513,7 +557,10 @@ fn head(heads: &[usize], scale: usize) -> Result<usize> {
     let fits = |head: &usize| scale > 0 && head.is_multiple_of(scale);
     heads.iter().copied().filter(fits).min().ok_or_else(|| {
         let known: Vec<String> = heads.iter().map(|head| format!("×{head}")).collect();
-        let message = format!("the network has no head for ×{scale}, only {}", known.join(", "));
+        let message = format!(
+            "the network has no head for ×{scale}, only {}",
+            known.join(", ")
+        );
         Error::new(Code::InvalidRequest, message)
     })
 }
@@ -525,9 +572,15 @@ mod tests {
     #[test]
     fn heads_are_chosen_by_their_factor() {
         let heads = [4, 3, 2];
-        assert_eq!([2, 3, 4, 1].map(|scale| head(&heads, scale).unwrap()), [2, 3, 4, 2]);
+        assert_eq!(
+            [2, 3, 4, 1].map(|scale| head(&heads, scale).unwrap()),
+            [2, 3, 4, 2]
+        );
         let error = head(&heads, 5).unwrap_err();
-        assert_eq!(error.to_string(), "the network has no head for ×5, only ×4, ×3, ×2");
+        assert_eq!(
+            error.to_string(),
+            "the network has no head for ×5, only ×4, ×3, ×2"
+        );
         assert!(head(&heads, 0).is_err());
     }
 }

@@ -30,13 +30,20 @@ pub fn interpolate(a: &Checkpoint, b: &Checkpoint, weight_of_a: f32) -> Result<C
         tensors.insert(name, mixed(of_a, of_b, weight_of_a)?);
     }
     let [of_a, of_b] = [weight_of_a, 1.0 - weight_of_a];
-    let note = format!("{of_a} × {} + {of_b} × {}", a.sha256.prefix(12), b.sha256.prefix(12));
+    let note = format!(
+        "{of_a} × {} + {of_b} × {}",
+        a.sha256.prefix(12),
+        b.sha256.prefix(12)
+    );
     let mut mixture = a.clone();
     mixture.tensors = tensors;
     mixture.sha256 = digest(a.sha256, b.sha256, weight_of_a);
     mixture.path_taken.push(note);
     for (key, value) in &b.metadata {
-        let both = mixture.metadata.entry(key.clone()).or_insert_with(|| value.clone());
+        let both = mixture
+            .metadata
+            .entry(key.clone())
+            .or_insert_with(|| value.clone());
         if both != value {
             *both = format!("{both}; {value}");
         }
@@ -102,8 +109,14 @@ mod tests {
         let b = checkpoint(&[1.0, 2.0, 3.0], "MIT", 7);
         let error = interpolate(&a, &b, 0.5).unwrap_err();
         assert_eq!(error.code(), Code::ModelError);
-        assert!(error.to_string().contains("`weight` [3], not [2]"), "{error}");
-        assert_eq!(interpolate(&a, &a, 1.5).unwrap_err().code(), Code::InvalidRequest);
+        assert!(
+            error.to_string().contains("`weight` [3], not [2]"),
+            "{error}"
+        );
+        assert_eq!(
+            interpolate(&a, &a, 1.5).unwrap_err().code(),
+            Code::InvalidRequest
+        );
         assert!(interpolate(&a, &a, f32::NAN).is_err());
     }
 }

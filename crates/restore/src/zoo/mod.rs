@@ -4,7 +4,7 @@
 //! What comes of it can be described, checked against the network's keys, and built on a backend:
 //!
 //! ```no_run
-//! use fonds_nn::Backend;
+//! use fonds_nn::backend::Backend;
 //! use fonds_nn::engine::{Engine, Kernel};
 //! use fonds_restore::zoo::{self, Options};
 //!
@@ -23,10 +23,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fonds_core::{Code, Digest, Error, Result};
+use fonds_nn::backend::Backend;
+use fonds_nn::load;
 use fonds_nn::network::{Interface, Network};
 use fonds_nn::trace::{Geometry, trace};
 use fonds_nn::weights::{Checkpoint, Container, Tensors, expect};
-use fonds_nn::{Backend, load};
 
 pub use architecture::Architecture;
 use architecture::{FAMILIES, Family};
@@ -120,7 +121,9 @@ pub struct Model {
 /// `invalid_request` when the options do not fit the network.
 pub fn recognize(checkpoint: &Checkpoint, options: &Options) -> Result<Recognized> {
     let tensors = &checkpoint.tensors;
-    let found = FAMILIES.iter().find_map(|family| (family.recognize)(tensors));
+    let found = FAMILIES
+        .iter()
+        .find_map(|family| (family.recognize)(tensors));
     let Some(architecture) = found else {
         return Err(unknown(tensors));
     };
@@ -229,7 +232,12 @@ impl Recognized {
     pub fn check(&self) -> Result<()> {
         let expected = load::expected_keys(|vb| self.architecture.network(vb))?;
         let ignore = |key: &str| self.architecture.ignores(key);
-        expect(self.architecture.name(), &expected, &self.checkpoint.tensors, ignore)?;
+        expect(
+            self.architecture.name(),
+            &expected,
+            &self.checkpoint.tensors,
+            ignore,
+        )?;
         self.checkpoint.check_finite()
     }
 
@@ -242,7 +250,7 @@ impl Recognized {
         let description = Arc::new(self.description()?);
         let name = self.architecture.name();
         let ignore = |key: &str| self.architecture.ignores(key);
-        let make = |vb: fonds_nn::VarBuilder<'_>| self.architecture.network(vb);
+        let make = |vb: fonds_nn::VarBuilder<'static>| self.architecture.network(vb);
         let network = load::load(name, &self.checkpoint.tensors, backend, ignore, make)?;
         let network = network.ok_or_else(|| self.makes_no_pictures())?;
         Ok(Model {
@@ -280,18 +288,29 @@ fn unknown(tensors: &Tensors) -> Error {
     if let Some((family, missing)) = nearest(tensors) {
         let name = family.name;
         let message = if missing.is_empty() {
-            let shapes = family.landmarks.iter().filter_map(|key| {
-                Some(format!("`{key}` {:?}", tensors.get(key)?.shape()))
-            });
+            let shapes = family
+                .landmarks
+                .iter()
+                .filter_map(|key| Some(format!("`{key}` {:?}", tensors.get(key)?.shape())));
             let shapes: Vec<String> = shapes.collect();
-            format!("the tensors look like {name}, but have other shapes: {}", shapes.join(", "))
+            format!(
+                "the tensors look like {name}, but have other shapes: {}",
+                shapes.join(", ")
+            )
         } else {
             let missing: Vec<String> = missing.iter().map(|key| format!("`{key}`")).collect();
-            format!("the tensors look like {name}, but {} is missing", missing.join(", "))
+            format!(
+                "the tensors look like {name}, but {} is missing",
+                missing.join(", ")
+            )
         };
         return Error::new(Code::ModelError, message).hint("download the file again");
     }
-    let first: Vec<String> = tensors.names().take(3).map(|name| format!("`{name}`")).collect();
+    let first: Vec<String> = tensors
+        .names()
+        .take(3)
+        .map(|name| format!("`{name}`"))
+        .collect();
     let message = format!(
         "{} tensors that belong to no known network, among them {}",
         tensors.len(),
@@ -307,15 +326,18 @@ fn unknown(tensors: &Tensors) -> Error {
 /// are missing.
 fn nearest(tensors: &Tensors) -> Option<(&'static Family, Vec<&'static str>)> {
     let candidates = FAMILIES.iter().filter_map(|family| {
-        let missing = family.landmarks.iter().copied().filter(|key| !tensors.contains(key));
+        let missing = family
+            .landmarks
+            .iter()
+            .copied()
+            .filter(|key| !tensors.contains(key));
         let missing: Vec<&str> = missing.collect();
         let there = family.landmarks.len() - missing.len();
         (there >= 2 && 2 * there >= family.landmarks.len()).then_some((family, there, missing))
     });
     // The most landmarks in number; of those, the fewest missing; of those, the first.
-    let best = candidates.min_by_key(|(_, there, missing)| {
-        (std::cmp::Reverse(*there), missing.len())
-    })?;
+    let best =
+        candidates.min_by_key(|(_, there, missing)| (std::cmp::Reverse(*there), missing.len()))?;
     Some((best.0, best.2))
 }
 
@@ -365,7 +387,10 @@ mod tests {
         found.check().unwrap();
         let description = found.description().unwrap();
         assert_eq!(description.architecture, "SRVGGNetCompact");
-        assert_eq!((description.scale, description.geometry.halo), ((2, 1), Some(3)));
+        assert_eq!(
+            (description.scale, description.geometry.halo),
+            ((2, 1), Some(3))
+        );
         assert_eq!(description.licence.as_deref(), Some("MIT"));
         assert_eq!(description.parameters, 224 + 8 + 584 + 8 + 876);
     }
@@ -378,7 +403,10 @@ mod tests {
         let found = recognize(&checkpoint(&keys), &Options::default()).unwrap();
         let message = found.check().unwrap_err().to_string();
         assert!(message.contains("1 missing: `body.2.bias`"), "{message}");
-        assert!(message.contains("1 unexpected: `body.4.scale`"), "{message}");
+        assert!(
+            message.contains("1 unexpected: `body.4.scale`"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -6,10 +6,12 @@
 
 use std::fmt::Write as _;
 
+use fonds_nn::act::{Act, Dims};
+use fonds_nn::backend::Backend;
 use fonds_nn::engine::{Engine, Kernel};
+use fonds_nn::load;
 use fonds_nn::testing::{Deviation, Reference, Values};
 use fonds_nn::weights::Tensors;
-use fonds_nn::{Act, Backend, Dims, load};
 use fonds_restore::style::adain::{self, Decoder, Encoder, Moments, StyleTransfer};
 use fonds_restore::zoo::{self, Options};
 
@@ -59,7 +61,9 @@ const NETWORKS: &[(&str, &str)] = &[
 
 /// Every kernel path of the engine that this processor has, and candle.
 fn backends() -> Vec<Backend> {
-    let engines = Kernel::ALL.into_iter().filter(|kernel| kernel.is_available());
+    let engines = Kernel::ALL
+        .into_iter()
+        .filter(|kernel| kernel.is_available());
     let engines = engines.map(|kernel| Backend::Engine(Engine::new(kernel)));
     engines.chain([Backend::cpu_tensors()]).collect()
 }
@@ -119,7 +123,11 @@ impl Table {
             "network and output", "on", "error", "of range", "PyTorch", "times"
         );
         println!("{head}\n{}", self.lines);
-        assert_eq!(self.failed, 0, "lines with ! are beyond their bounds:\n{head}\n{}", self.lines);
+        assert_eq!(
+            self.failed, 0,
+            "lines with ! are beyond their bounds:\n{head}\n{}",
+            self.lines
+        );
     }
 }
 
@@ -134,7 +142,10 @@ fn networks_agree_with_pytorch() {
     for &(name, architecture) in NETWORKS {
         let reference = Reference::open(name);
         let options = Options {
-            batch_statistics: reference.config.get("norm").is_some_and(|n| n == "batch statistics"),
+            batch_statistics: reference
+                .config
+                .get("norm")
+                .is_some_and(|n| n == "batch statistics"),
             ..Options::default()
         };
         let found = zoo::recognize(&reference.checkpoint().unwrap(), &options).unwrap();
@@ -142,7 +153,10 @@ fn networks_agree_with_pytorch() {
         found.check().unwrap();
         for backend in backends() {
             let model = found.build(&backend).unwrap();
-            let output = model.network().forward(&import(&backend, reference.input())).unwrap();
+            let output = model
+                .network()
+                .forward(&import(&backend, reference.input()))
+                .unwrap();
             table.add(&reference, "output", &backend, &output);
         }
     }
@@ -164,7 +178,10 @@ fn each_head_of_carn_agrees_with_pytorch() {
         for backend in backends() {
             let model = found.build(&backend).unwrap();
             assert_eq!(model.description.scale, (scale, 1));
-            let output = model.network().forward(&import(&backend, reference.input())).unwrap();
+            let output = model
+                .network()
+                .forward(&import(&backend, reference.input()))
+                .unwrap();
             table.add(&reference, &format!("output.x{scale}"), &backend, &output);
         }
     }
@@ -187,24 +204,41 @@ fn adain_agrees_with_pytorch() {
         )
         .unwrap();
         let levels = network.levels(&import(&backend, encoder.input())).unwrap();
-        for (level, act) in ["relu1_1", "relu2_1", "relu3_1", "relu4_1"].iter().zip(&levels) {
+        for (level, act) in ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]
+            .iter()
+            .zip(&levels)
+        {
             table.add(&encoder, &format!("output.{level}"), &backend, act);
         }
-        let network: Decoder =
-            load::load("the decoder", &decoder.tensors, &backend, |_| false, Decoder::new).unwrap();
+        let network: Decoder = load::load(
+            "the decoder",
+            &decoder.tensors,
+            &backend,
+            |_| false,
+            Decoder::new,
+        )
+        .unwrap();
         let picture = network.forward(&import(&backend, decoder.input())).unwrap();
         table.add(&decoder, "output", &backend, &picture);
 
         let part = |prefix: &str| -> Tensors {
             let tensors = whole.tensors.iter();
-            tensors.filter_map(|(key, t)| Some((key.strip_prefix(prefix)?, t.clone()))).collect()
+            tensors
+                .filter_map(|(key, t)| Some((key.strip_prefix(prefix)?, t.clone())))
+                .collect()
         };
         let ignore = |_: &str| false;
         let transfer = StyleTransfer {
             encoder: load::load("the encoder", &part("vgg."), &backend, ignore, Encoder::new)
                 .unwrap(),
-            decoder: load::load("the decoder", &part("decoder."), &backend, ignore, Decoder::new)
-                .unwrap(),
+            decoder: load::load(
+                "the decoder",
+                &part("decoder."),
+                &backend,
+                ignore,
+                Decoder::new,
+            )
+            .unwrap(),
         };
         let style = import(&backend, whole.input_named("input.style"));
         let style = Moments::of(&transfer.encoder.forward(&style).unwrap()).unwrap();

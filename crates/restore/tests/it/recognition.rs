@@ -31,13 +31,17 @@ fn networks_that_make_no_pictures_are_named_and_not_built() {
             let count: usize = shape.iter().product();
             if count <= 4 << 20 {
                 let values = formula(key, count, -0.1, 0.1);
-                reference.tensors.insert(key.clone(), Tensor::from_f32(shape, &values).unwrap());
+                reference
+                    .tensors
+                    .insert(key.clone(), Tensor::from_f32(shape, &values).unwrap());
             }
         }
         let checkpoint = reference.checkpoint().unwrap();
         let found = zoo::recognize(&checkpoint, &Options::default()).unwrap();
         assert_eq!(found.summary().architecture, architecture, "{name}");
-        found.check().unwrap_or_else(|error| panic!("{name}: {error}"));
+        found
+            .check()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(found.description().is_err(), "{name}");
     }
 }
@@ -54,9 +58,15 @@ fn settings_are_read_from_the_file() {
     assert_eq!((config.features, config.blocks, config.scale), (256, 8, 4));
     assert_eq!(config.residual_scale, 0.1);
     let rrdb = found("rrdb_esrgan").description().unwrap();
-    let details: Vec<(&str, &str)> =
-        rrdb.details.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    assert_eq!(details, [("features", "64"), ("blocks", "6"), ("growth", "32")]);
+    let details: Vec<(&str, &str)> = rrdb
+        .details
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    assert_eq!(
+        details,
+        [("features", "64"), ("blocks", "6"), ("growth", "32")]
+    );
     let fast = found("fast_srgan").description().unwrap();
     assert_eq!(fast.path_taken, ["prefix `_orig_mod.` stripped"]);
     assert_eq!((fast.scale, fast.geometry.halo), ((4, 1), None));

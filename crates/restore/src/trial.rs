@@ -1,12 +1,14 @@
 //! Networks with made-up weights on every backend of the CPU, for the tests of each file.
 
 use fonds_core::Result;
+use fonds_nn::act::Dims;
+use fonds_nn::backend::Backend;
 use fonds_nn::engine::{Engine, Kernel};
 use fonds_nn::network::Network;
 use fonds_nn::testing::formula;
 use fonds_nn::trace::{Geometry, trace};
 use fonds_nn::weights::{Tensor, Tensors};
-use fonds_nn::{Backend, Dims, VarBuilder, load};
+use fonds_nn::{VarBuilder, load};
 
 /// A network on each backend, all with the same weights.
 pub(crate) struct Trial {
@@ -17,7 +19,9 @@ pub(crate) struct Trial {
 
 impl Trial {
     /// A network with weights by formula, on each backend.
-    pub(crate) fn new<N: Network + 'static>(make: impl Fn(VarBuilder<'_>) -> Result<N>) -> Self {
+    pub(crate) fn new<N: Network + 'static>(
+        make: impl Fn(VarBuilder<'static>) -> Result<N>,
+    ) -> Self {
         let tensors: Tensors = load::expected_keys(&make)
             .unwrap()
             .into_iter()
@@ -55,8 +59,11 @@ impl Trial {
             height,
             width,
         };
-        let sizes: Vec<[usize; 4]> =
-            self.networks.iter().map(|(backend, network)| run(backend, network, dims, 0).1).collect();
+        let sizes: Vec<[usize; 4]> = self
+            .networks
+            .iter()
+            .map(|(backend, network)| run(backend, &**network, dims, 0).1)
+            .collect();
         assert!(sizes.iter().all(|size| *size == sizes[0]), "{sizes:?}");
         sizes[0]
     }
@@ -71,9 +78,11 @@ impl Trial {
         };
         let mut first: Option<Vec<f32>> = None;
         for (backend, network) in &self.networks {
-            let (all, _) = run(backend, network, dims, 0);
+            let (all, _) = run(backend, &**network, dims, 0);
             let one = Dims { batch: 1, ..dims };
-            let alone: Vec<f32> = (0..batch).flat_map(|n| run(backend, network, one, n).0).collect();
+            let alone: Vec<f32> = (0..batch)
+                .flat_map(|n| run(backend, &**network, one, n).0)
+                .collect();
             assert_eq!(all.len(), alone.len(), "{backend}");
             assert!(all.iter().all(|value| value.is_finite()), "{backend}");
             let range = spread(&all);
@@ -87,13 +96,16 @@ impl Trial {
             assert!(apart <= bound, "{backend}: {apart} of {range}");
             let expected = first.get_or_insert_with(|| all.clone());
             let apart = farthest(&all, expected);
-            assert!(apart <= 1e-4 * range, "{backend} and the first: {apart} of {range}");
+            assert!(
+                apart <= 1e-4 * range,
+                "{backend} and the first: {apart} of {range}"
+            );
         }
     }
 }
 
 /// What the trace of a network shows; its weights are never made.
-pub(crate) fn geometry<N: Network>(make: impl Fn(VarBuilder<'_>) -> Result<N>) -> Geometry {
+pub(crate) fn geometry<N: Network>(make: impl Fn(VarBuilder<'static>) -> Result<N>) -> Geometry {
     let mut found = None;
     load::expected_keys(|vb| {
         let network = make(vb)?;
@@ -125,11 +137,19 @@ fn run(
 ) -> (Vec<f32>, [usize; 4]) {
     let one = dims.channels * dims.height * dims.width;
     let (lo, hi) = network.interface().input.from_unit();
-    let pixels = formula("input", (first + dims.batch) * one, f64::from(hi), f64::from(lo + hi));
+    let pixels = formula(
+        "input",
+        (first + dims.batch) * one,
+        f64::from(hi),
+        f64::from(lo + hi),
+    );
     let x = backend.import(dims, &pixels[first * one..]).unwrap();
     let y = network.forward(&x).unwrap();
     let made = y.dims();
-    (y.to_vec().unwrap(), [made.batch, made.channels, made.height, made.width])
+    (
+        y.to_vec().unwrap(),
+        [made.batch, made.channels, made.height, made.width],
+    )
 }
 
 fn spread(values: &[f32]) -> f32 {
@@ -138,5 +158,8 @@ fn spread(values: &[f32]) -> f32 {
 }
 
 fn farthest(one: &[f32], other: &[f32]) -> f32 {
-    one.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    one.iter()
+        .zip(other)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
 }
