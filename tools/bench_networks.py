@@ -201,7 +201,7 @@ def quiet():
 class NcnnGraph:
     """Writes the two files of an ncnn network, for layers that RRDBNet has.
 
-    pnnx takes many GB of memory for its 23 blocks.
+    pnnx took more than 20 GB of memory for its 23 blocks.
     """
 
     def __init__(self):
