@@ -223,7 +223,11 @@ fn used(nodes: &[Node], output: usize) -> Vec<usize> {
 
 /// How far beyond a tile in the middle of the picture the pixels lie that its output depends on.
 fn halo(nodes: &[Node], output: &Traced, multiple_of: usize, blocked: bool) -> usize {
-    let step = if blocked { 4 * multiple_of } else { multiple_of };
+    let step = if blocked {
+        4 * multiple_of
+    } else {
+        multiple_of
+    };
     let from = (SIDE / 2) / step * step;
     // The longest tile that the halo is asked for; more changes nothing.
     let to = from + step * 4;
