@@ -50,7 +50,10 @@ impl VggConfig {
     pub fn validate(&self) -> Result<()> {
         let empty = |block: &Vec<usize>| block.is_empty() || block.contains(&0);
         if self.in_channels == 0 || self.blocks.is_empty() || self.blocks.iter().any(empty) {
-            return Err(Error::new(Code::ModelError, "a VGG network has an empty block"));
+            return Err(Error::new(
+                Code::ModelError,
+                "a VGG network has an empty block",
+            ));
         }
         Ok(())
     }
@@ -243,7 +246,10 @@ mod tests {
     #[test]
     fn layers_have_the_names_of_the_papers() {
         let names = VggConfig::vgg19().layers();
-        assert_eq!(names[..5], ["conv1_1", "relu1_1", "conv1_2", "relu1_2", "pool1"]);
+        assert_eq!(
+            names[..5],
+            ["conv1_1", "relu1_1", "conv1_2", "relu1_2", "pool1"]
+        );
         assert_eq!(names.last().unwrap(), "pool5");
         assert!(names.contains(&"relu5_4".to_owned()));
         assert!(!VggConfig::vgg16().layers().contains(&"relu5_4".to_owned()));

@@ -52,11 +52,12 @@ impl SpectralConv2d {
         } = config;
         let inner = in_channels / groups * kernel * kernel;
         let dims = (out_channels, in_channels / groups, kernel, kernel);
-        let get = |shape: &[usize], name: &str, hint| {
-            vb.get_with_hints(shape, name, hint).in_network()
-        };
+        let get =
+            |shape: &[usize], name: &str, hint| vb.get_with_hints(shape, name, hint).in_network();
         let kaiming = candle_nn::init::DEFAULT_KAIMING_NORMAL;
-        let weight_orig = vb.get_with_hints(dims, "weight_orig", kaiming).in_network()?;
+        let weight_orig = vb
+            .get_with_hints(dims, "weight_orig", kaiming)
+            .in_network()?;
         let unit = |len: usize| candle_nn::Init::Const(1.0 / (len as f64).sqrt());
         let weight_u = get(&[out_channels], "weight_u", unit(out_channels))?;
         let weight_v = get(&[inner], "weight_v", unit(inner))?;
