@@ -17,7 +17,10 @@ pub(crate) fn kernel(tensors: &Tensors, key: &str) -> Option<[usize; 3]> {
 
 /// The number of `n` = 0, 1, 2 … for which a key exists.
 pub(crate) fn count(tensors: &Tensors, key: impl Fn(usize) -> String) -> usize {
-    (0..).take_while(|&n| tensors.contains(&key(n))).count()
+    // There cannot be more than there are tensors.
+    (0..tensors.len())
+        .take_while(|&n| tensors.contains(&key(n)))
+        .count()
 }
 
 /// The number whose square this is.

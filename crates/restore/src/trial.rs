@@ -28,13 +28,12 @@ impl Trial {
             .map(|(key, shape)| {
                 let count = shape.iter().product();
                 // A variance or a slope is positive; a kernel keeps the size of what it is given.
-                let (lo, hi) = match shape.len() {
-                    1 => (0.1, 0.6),
-                    _ => {
-                        let fan = count / shape[0];
-                        let bound = (4.0 / fan as f64).sqrt();
-                        (-bound, bound)
-                    }
+                let (lo, hi) = if shape.len() == 1 {
+                    (0.1, 0.6)
+                } else {
+                    let fan = count / shape[0];
+                    let bound = (4.0 / fan as f64).sqrt();
+                    (-bound, bound)
                 };
                 let values = formula(&key, count, lo, hi);
                 (key, Tensor::from_f32(&shape, &values).unwrap())

@@ -188,7 +188,7 @@ impl Block {
     }
 }
 
-/// Two convolutions in groups, one across them; the input again, and ReLU.
+/// Two convolutions in groups, one across them; the input again, and `ReLU`.
 #[derive(Debug)]
 struct Residual {
     first: Conv2d,

@@ -3,7 +3,7 @@
 //! Zhang et al., *Beyond a Gaussian Denoiser: Residual Learning of Deep CNN for Image Denoising*
 //! (2017), arXiv:1608.03981. Gray or RGB from 0 to 1 in, `[n, c, h, w]`, for `FDnCNN` with the
 //! standard deviation of the noise in a last channel; gray or RGB from 0 to 1 out. Keys are those
-//! of cszn/KAIR: `model.{i}`, an entry for each convolution, normalisation and ReLU; in published
+//! of cszn/KAIR: `model.{i}`, an entry for each convolution, normalisation and `ReLU`; in published
 //! files normalisations are part of the convolutions.
 
 use fonds_core::{Code, Error, Result};

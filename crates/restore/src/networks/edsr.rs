@@ -175,7 +175,7 @@ impl Network for Edsr {
     }
 }
 
-/// Convolution, ReLU, convolution; and the input again.
+/// Convolution, `ReLU`, convolution; and the input again.
 #[derive(Debug)]
 struct Block {
     conv1: Conv2d,

@@ -3,7 +3,7 @@
 //! Dong et al., *Accelerating the Super-Resolution Convolutional Neural Network* (2016),
 //! arXiv:1608.00367, with a sub-pixel convolution in the place of the transposed one. Luma (BT.601
 //! of full range) from 0 to 1 in, `[n, 1, h, w]`; the same out, not clamped, `[n, 1, s·h, s·w]`.
-//! Keys are those of Saafke/FSRCNN_Tensorflow: kernels `f1` to `f8`, biases `b1` to `b8`, slopes
+//! Keys are those of `Saafke/FSRCNN_Tensorflow`: kernels `f1` to `f8`, biases `b1` to `b8`, slopes
 //! `alpha1` to `alpha7`, without dots.
 
 use candle_core::Tensor;

@@ -4,6 +4,11 @@
 //! Those that were trained as generators of a GAN (`RRDBNet`, `SRResNet`, the U-Nets) are in
 //! `fonds-gan`.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "a builder of weights is passed by value, as in candle: `vb.pp(name)` makes one"
+)]
+
 pub mod carn_m;
 pub mod dncnn;
 pub mod edsr;

@@ -159,7 +159,7 @@ impl Network for MsrResNet {
     }
 }
 
-/// Convolution, ReLU, convolution; and the input again.
+/// Convolution, `ReLU`, convolution; and the input again.
 #[derive(Debug)]
 struct Block {
     conv1: Conv2d,

@@ -1,4 +1,4 @@
-//! AdaIN: any picture gives its style to any other.
+//! `AdaIN`: any picture gives its style to any other.
 //!
 //! Huang & Belongie, *Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization*
 //! (2017), arXiv:1703.06868. Both pictures go through an [`Encoder`]; the content's features are
@@ -128,18 +128,22 @@ impl Encoder {
     /// # Errors
     /// `model_error` when a side is shorter than 9 pixels.
     pub fn forward(&self, x: &Act) -> Result<Act> {
-        let [.., last] = self.levels(x)?;
-        Ok(last)
+        let mut y = self.first.forward(x)?;
+        for stage in &self.stages {
+            y = stage.forward(&y)?;
+        }
+        Ok(y)
     }
 
-    /// The features at `relu1_1`, `relu2_1`, `relu3_1` and `relu4_1`, which the style loss compares.
+    /// The features at `relu1_1`, `relu2_1`, `relu3_1` and `relu4_1`, which the style loss compares,
+    /// in this order.
     ///
     /// # Shapes
     /// `[n, 3, h, w]` → `[n, 64, h, w]`, `[n, 128, ⌈h / 2⌉, …]`, `[n, 256, …]`, `[n, 512, …]`.
     ///
     /// # Errors
     /// As [`Encoder::forward`].
-    pub fn levels(&self, x: &Act) -> Result<[Act; 4]> {
+    pub fn levels(&self, x: &Act) -> Result<Vec<Act>> {
         let mut levels = Vec::with_capacity(4);
         let mut y = self.first.forward(x)?;
         for stage in &self.stages {
@@ -148,7 +152,7 @@ impl Encoder {
                 stage => y = stage.forward(&y)?,
             }
         }
-        Ok(levels.try_into().expect("the encoder has four levels"))
+        Ok(levels)
     }
 }
 
@@ -255,7 +259,7 @@ impl Moments {
     }
 }
 
-/// Features of a content with mean and deviation of a style: AdaIN. With `alpha` below 1, a mixture
+/// Features of a content with mean and deviation of a style: `AdaIN`. With `alpha` below 1, a mixture
 /// with the content's own.
 ///
 /// # Shapes

@@ -196,7 +196,7 @@ impl Same {
     }
 }
 
-/// A transposed convolution that doubles the size, normalisation, ReLU.
+/// A transposed convolution that doubles the size, normalisation, `ReLU`.
 #[derive(Debug)]
 struct Double {
     conv: ConvTranspose2d,

@@ -102,7 +102,10 @@ mod tests {
 
     #[test]
     fn gray_stays_gray_unless_asked() {
-        assert_eq!(Route::new(true, Colors::Rgb, 3, false), Route::GrayThroughRgb);
+        assert_eq!(
+            Route::new(true, Colors::Rgb, 3, false),
+            Route::GrayThroughRgb
+        );
         assert_eq!(Route::new(true, Colors::Rgb, 3, true), Route::GrayToRgb);
         assert_eq!(Route::new(true, Colors::Luma, 1, true), Route::Direct);
         assert_eq!(Route::GrayThroughRgb.repeat(), 3);

@@ -14,7 +14,10 @@ pub(super) fn bicubic(planes: &[f32], (height, width): (usize, usize), factor: u
     let mut made = Vec::with_capacity(planes.len() * factor * factor);
     let mut wide = vec![0.0; height * width * factor];
     for plane in planes.chunks_exact(height * width) {
-        for (row, to) in plane.chunks_exact(width).zip(wide.chunks_exact_mut(width * factor)) {
+        for (row, to) in plane
+            .chunks_exact(width)
+            .zip(wide.chunks_exact_mut(width * factor))
+        {
             for (x, to) in to.iter_mut().enumerate() {
                 let (first, weights) = phases[x % factor];
                 let from = (x / factor) as isize + first;
@@ -104,7 +107,9 @@ mod tests {
     fn known_values() {
         // PIL: Image.fromarray(row, "F").resize((8, 1), Image.BICUBIC) of 0, 0, 1, 0.
         let made = bicubic(&[0.0, 0.0, 1.0, 0.0], (1, 4), 2);
-        let expected = [0.0, -0.0234, -0.0703, 0.2266, 0.8672, 0.8672, 0.2266, -0.0703];
+        let expected = [
+            0.0, -0.0234, -0.0703, 0.2266, 0.8672, 0.8672, 0.2266, -0.0703,
+        ];
         for (found, expected) in made[..8].iter().zip(expected) {
             assert!((found - expected).abs() < 2e-3, "{made:?}");
         }

@@ -454,7 +454,10 @@ fn check_settings(
         Err(Error::new(Code::InvalidRequest, message).hint(hint.to_owned()))
     };
     if !(0.0..=1.0).contains(&settings.strength) {
-        return refused("`strength` is not between 0 and 1", "1 is the network alone");
+        return refused(
+            "`strength` is not between 0 and 1",
+            "1 is the network alone",
+        );
     }
     if settings.tiles.exact && geometry.block_halo.is_none() {
         return refused(
@@ -471,9 +474,10 @@ fn check_settings(
             "this network takes no noise level",
             "leave `sigma` out; `strength` blends with the input",
         ),
-        (Extra::NoiseLevel, Some(noise)) if !(0.0..=255.0).contains(&noise) => {
-            refused("`sigma` is not between 0 and 255", "usual values are 5 to 50")
-        }
+        (Extra::NoiseLevel, Some(noise)) if !(0.0..=255.0).contains(&noise) => refused(
+            "`sigma` is not between 0 and 255",
+            "usual values are 5 to 50",
+        ),
         _ => Ok(()),
     }
 }
