@@ -371,3 +371,34 @@ fn peak_bytes(nodes: &[Node], output: usize) -> f64 {
 fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::{PadMode, Padding, Pool};
+
+    #[test]
+    fn padding_asks_for_no_multiples() {
+        let geometry = trace(3, |x| {
+            let y = x.pad(Padding::all(7), PadMode::Replication)?;
+            let dims = y.dims();
+            y.crop(3, 3, dims.height - 5, dims.width - 5)
+        })
+        .unwrap();
+        assert_eq!((geometry.scale, geometry.multiple_of), ((1, 1), 1));
+        // Seven pixels put before, three taken away: each pixel is the one four places earlier.
+        assert_eq!(geometry.halo, Some(4));
+    }
+
+    #[test]
+    fn every_halving_asks_for_an_even_side() {
+        // Three times half the size, once twice: what is cut off at the edges changes nothing.
+        let geometry = trace(1, |x| {
+            let y = x.max_pool(Pool::HALVE)?.max_pool(Pool::HALVE)?;
+            let y = y.pad(Padding::all(1), PadMode::Reflection)?;
+            y.max_pool(Pool::HALVE)?.upsample_nearest(2)
+        })
+        .unwrap();
+        assert_eq!((geometry.scale, geometry.multiple_of), ((1, 4), 8));
+    }
+}
