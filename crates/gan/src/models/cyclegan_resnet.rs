@@ -14,7 +14,8 @@ use fonds_nn::layers::{
 };
 use fonds_nn::network::{Colors, Interface, Network, Range};
 use fonds_nn::weights::Tensors;
-use fonds_nn::{Act, Backend, VarBuilder, load};
+use fonds_nn::backend::Backend;
+use fonds_nn::{Act, VarBuilder, load};
 
 use super::normalization::{Normalization, count, is_counter, kernel};
 

@@ -12,7 +12,9 @@ use fonds_nn::layers::BatchNormMode;
 use fonds_nn::network::Network;
 use fonds_nn::testing::{Reference, Values};
 use fonds_nn::weights::{Tensor, Tensors};
-use fonds_nn::{Act, Backend, Dims};
+use fonds_nn::Act;
+use fonds_nn::act::Dims;
+use fonds_nn::backend::Backend;
 
 use super::normalization::Normalization;
 use super::{

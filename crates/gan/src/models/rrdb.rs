@@ -11,7 +11,8 @@ use fonds_core::{Code, Error, Result};
 use fonds_nn::layers::{Activation, Conv2d, ConvConfig};
 use fonds_nn::network::{Colors, Interface, Network};
 use fonds_nn::weights::Tensors;
-use fonds_nn::{Act, Backend, VarBuilder, load};
+use fonds_nn::backend::Backend;
+use fonds_nn::{Act, VarBuilder, load};
 
 use super::normalization::{count, kernel};
 

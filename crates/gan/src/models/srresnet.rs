@@ -9,7 +9,8 @@ use fonds_core::{Code, Error, Result};
 use fonds_nn::layers::{Activation, BatchNormMode, Conv2d, ConvConfig, ConvNorm, Norm};
 use fonds_nn::network::{Interface, Network};
 use fonds_nn::weights::Tensors;
-use fonds_nn::{Act, Backend, VarBuilder, load};
+use fonds_nn::backend::Backend;
+use fonds_nn::{Act, VarBuilder, load};
 
 use super::normalization::{Normalization, count, is_counter, kernel};
 
