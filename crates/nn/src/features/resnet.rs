@@ -97,7 +97,9 @@ impl ResNet {
     /// As [`load::load`].
     pub fn load(config: &ResNetConfig, tensors: &Tensors, backend: &Backend) -> Result<Self> {
         let ignore = |key: &str| key.ends_with(".num_batches_tracked");
-        load::load("ResNet", tensors, backend, ignore, |vb| Self::new(config, vb))
+        load::load("ResNet", tensors, backend, ignore, |vb| {
+            Self::new(config, vb)
+        })
     }
 
     /// The mean of the last layer over the picture: `[n, 512]`, or `[n, 2048]` from 50 layers on.

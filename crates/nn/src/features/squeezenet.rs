@@ -95,7 +95,10 @@ impl SqueezeNetConfig {
     pub fn validate(&self) -> Result<()> {
         let empty = |fire: &FireWidths| fire.squeeze * fire.expand1x1 * fire.expand3x3 == 0;
         if self.features == 0 || self.classes == Some(0) || self.fires.iter().any(empty) {
-            return Err(Error::new(Code::ModelError, "a SqueezeNet has an empty layer"));
+            return Err(Error::new(
+                Code::ModelError,
+                "a SqueezeNet has an empty layer",
+            ));
         }
         Ok(())
     }
@@ -158,7 +161,10 @@ impl SqueezeNetConfig {
                 } else {
                     tensor.clone()
                 };
-                (from_caffe(key, version).unwrap_or_else(|| key.to_owned()), tensor)
+                (
+                    from_caffe(key, version).unwrap_or_else(|| key.to_owned()),
+                    tensor,
+                )
             })
             .collect()
     }
@@ -366,7 +372,10 @@ mod tests {
             ("conv1.weight", Some("features.0.weight")),
             ("fire2/conv1x1_1.weight", Some("features.3.squeeze.weight")),
             ("fire5/conv1x1_2.bias", Some("features.7.expand1x1.bias")),
-            ("fire9/conv3x3_2.weight", Some("features.12.expand3x3.weight")),
+            (
+                "fire9/conv3x3_2.weight",
+                Some("features.12.expand3x3.weight"),
+            ),
             ("conv_final.bias", Some("classifier.1.bias")),
             ("fire1/conv1x1_1.weight", None),
             ("fire10/conv1x1_1.weight", None),

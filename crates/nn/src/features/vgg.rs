@@ -50,7 +50,10 @@ impl VggConfig {
     pub fn validate(&self) -> Result<()> {
         let empty = |block: &Vec<usize>| block.is_empty() || block.contains(&0);
         if self.in_channels == 0 || self.blocks.is_empty() || self.blocks.iter().any(empty) {
-            return Err(Error::new(Code::ModelError, "a VGG network has an empty block"));
+            return Err(Error::new(
+                Code::ModelError,
+                "a VGG network has an empty block",
+            ));
         }
         Ok(())
     }
@@ -67,15 +70,16 @@ impl VggConfig {
             }
         };
         let (mut width, in_channels) = outer(0, None)?;
-        let mut blocks = vec![vec![width]];
+        let mut blocks = Vec::new();
+        let mut block = vec![width];
         let mut index = 2;
         loop {
             if let Some((next, _)) = outer(index, Some(width)) {
-                blocks.last_mut().expect("it has begun with one").push(next);
+                block.push(next);
                 width = next;
             } else if let Some((next, _)) = outer(index + 1, Some(width)) {
                 // A pooling has taken one number.
-                blocks.push(vec![next]);
+                blocks.push(std::mem::replace(&mut block, vec![next]));
                 width = next;
                 index += 1;
             } else {
@@ -83,6 +87,7 @@ impl VggConfig {
             }
             index += 2;
         }
+        blocks.push(block);
         // The first convolutions of other networks are 3 × 3, too.
         let convolutions: usize = blocks.iter().map(Vec::len).sum();
         (convolutions > 2).then_some(Self {
@@ -243,7 +248,10 @@ mod tests {
     #[test]
     fn layers_have_the_names_of_the_papers() {
         let names = VggConfig::vgg19().layers();
-        assert_eq!(names[..5], ["conv1_1", "relu1_1", "conv1_2", "relu1_2", "pool1"]);
+        assert_eq!(
+            names[..5],
+            ["conv1_1", "relu1_1", "conv1_2", "relu1_2", "pool1"]
+        );
         assert_eq!(names.last().unwrap(), "pool5");
         assert!(names.contains(&"relu5_4".to_owned()));
         assert!(!VggConfig::vgg16().layers().contains(&"relu5_4".to_owned()));

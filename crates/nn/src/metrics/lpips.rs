@@ -17,7 +17,9 @@ use crate::load;
 use crate::weights::Tensors;
 
 /// The layers that are compared.
-const LAYERS: [&str; 7] = ["relu1", "fire3", "fire5", "fire6", "fire7", "fire8", "fire9"];
+const LAYERS: [&str; 7] = [
+    "relu1", "fire3", "fire5", "fire6", "fire7", "fire8", "fire9",
+];
 /// What the metric's own normalisation takes off, in −1..1.
 const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
 /// And divides by.
@@ -53,14 +55,20 @@ impl Lpips {
         };
         let is_head = |key: &str| key.starts_with("lin");
         let features = network.iter().filter(|(key, _)| !is_head(key));
-        let features = features.map(|(key, tensor)| (key, tensor.clone())).collect();
+        let features = features
+            .map(|(key, tensor)| (key, tensor.clone()))
+            .collect();
         let heads = heads.iter().filter(|(key, _)| is_head(key));
         let heads = heads.map(|(key, tensor)| (key, tensor.clone())).collect();
         Ok(Self {
             network: SqueezeNet::load(&config, &features, backend)?,
-            heads: load::load("the heads of LPIPS", &heads, backend, |_| false, |vb| {
-                read_heads(&config, &vb)
-            })?,
+            heads: load::load(
+                "the heads of LPIPS",
+                &heads,
+                backend,
+                |_| false,
+                |vb| read_heads(&config, &vb),
+            )?,
         })
     }
 
@@ -74,7 +82,11 @@ impl Lpips {
     /// `internal` when sizes differ, `oom` when there is no memory.
     pub fn distance(&self, one: &Act, other: &Act) -> Result<Vec<f64>> {
         if one.dims() != other.dims() {
-            let message = format!("pictures of {} and {} are compared", one.dims(), other.dims());
+            let message = format!(
+                "pictures of {} and {} are compared",
+                one.dims(),
+                other.dims()
+            );
             return Err(Error::new(Code::Internal, message));
         }
         let see = |x: &Act| {
