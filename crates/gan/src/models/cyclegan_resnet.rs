@@ -8,13 +8,14 @@
 //! PyTorch before 0.4 have, are not used.
 
 use fonds_core::{Code, Error, Result};
+use fonds_nn::backend::Backend;
 use fonds_nn::layers::{
     Activation, Conv2d, ConvConfig, ConvNorm, ConvTranspose2d, ConvTransposeConfig,
     ConvTransposeNorm, PadMode, Padding,
 };
 use fonds_nn::network::{Colors, Interface, Network, Range};
 use fonds_nn::weights::Tensors;
-use fonds_nn::{Act, Backend, VarBuilder, load};
+use fonds_nn::{Act, VarBuilder, load};
 
 use super::normalization::{Normalization, count, is_counter, kernel};
 
@@ -127,7 +128,13 @@ impl CycleGanResNet {
         let vb = vb.pp("model");
         let (features, norm) = (config.features, config.norm);
         let part = |inner, outer, kernel, conv: ConvConfig, index: usize| {
-            let conv = Conv2d::new(inner, outer, kernel, conv.bias(norm.conv_bias()), vb.pp(index))?;
+            let conv = Conv2d::new(
+                inner,
+                outer,
+                kernel,
+                conv.bias(norm.conv_bias()),
+                vb.pp(index),
+            )?;
             let norm = norm.build(outer, vb.pp(index + 1))?;
             Ok::<_, Error>(ConvNorm::new(conv, norm, Activation::Relu))
         };

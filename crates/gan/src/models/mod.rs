@@ -1,5 +1,10 @@
 //! Architectures, one in each file.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "a builder of weights is passed by value, as in candle: `vb.pp(name)` makes one"
+)]
+
 pub mod cyclegan_resnet;
 pub mod normalization;
 pub mod patchgan;

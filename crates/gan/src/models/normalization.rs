@@ -56,5 +56,6 @@ pub(crate) fn kernel(tensors: &Tensors, key: &str) -> Option<[usize; 3]> {
 
 /// The number of `N` = 0, 1, 2 … for which a key exists.
 pub(crate) fn count(tensors: &Tensors, key: impl Fn(usize) -> String) -> usize {
-    (0..).take_while(|&n| tensors.contains(&key(n))).count()
+    let numbers = 0..tensors.len();
+    numbers.take_while(|&n| tensors.contains(&key(n))).count()
 }

@@ -7,12 +7,14 @@
 use std::fmt::Write as _;
 
 use fonds_core::Result;
+use fonds_nn::Act;
+use fonds_nn::act::Dims;
+use fonds_nn::backend::Backend;
 use fonds_nn::engine::{Engine, Kernel};
 use fonds_nn::layers::BatchNormMode;
 use fonds_nn::network::Network;
 use fonds_nn::testing::{Reference, Values};
 use fonds_nn::weights::{Tensor, Tensors};
-use fonds_nn::{Act, Backend, Dims};
 
 use super::normalization::Normalization;
 use super::{
@@ -26,6 +28,8 @@ type Forward = Box<dyn Fn(&Act) -> Result<Act>>;
 /// An architecture, as far as these tests go.
 struct Family {
     name: &'static str,
+    /// Whether a checkpoint is of this architecture.
+    recognizes: fn(&Tensors) -> bool,
     /// The network of a checkpoint, if it is of this architecture.
     load: fn(&Tensors, &Backend) -> Option<Result<Forward>>,
     references: &'static [&'static str],
@@ -37,9 +41,7 @@ macro_rules! loader {
         |tensors, backend| {
             let config = $module::Config::recognize(tensors)?;
             let network = $module::$network::load(&config, tensors, backend);
-            Some(network.map(|network| {
-                Box::new(move |x: &Act| network.forward(x)) as Forward
-            }))
+            Some(network.map(|network| Box::new(move |x: &Act| network.forward(x)) as Forward))
         }
     };
 }
@@ -47,23 +49,32 @@ macro_rules! loader {
 const FAMILIES: [Family; 8] = [
     Family {
         name: "rrdb",
+        recognizes: |tensors| rrdb::Config::recognize(tensors).is_some(),
         load: loader!(rrdb::Rrdb),
         references: &[
-            "rrdb_x4", "rrdb_x2", "rrdb_x1", "rrdb_x8", "rrdb_bsrgan", "rrdb_esrgan",
+            "rrdb_x4",
+            "rrdb_x2",
+            "rrdb_x1",
+            "rrdb_x8",
+            "rrdb_bsrgan",
+            "rrdb_esrgan",
         ],
     },
     Family {
         name: "srresnet",
+        recognizes: |tensors| srresnet::Config::recognize(tensors).is_some(),
         load: loader!(srresnet::SrResNet),
         references: &["srgan"],
     },
     Family {
         name: "unet",
+        recognizes: |tensors| unet::Config::recognize(tensors).is_some(),
         load: loader!(unet::Unet),
         references: &["unet_transposed", "unet_bilinear"],
     },
     Family {
         name: "cyclegan_resnet",
+        recognizes: |tensors| cyclegan_resnet::Config::recognize(tensors).is_some(),
         load: loader!(cyclegan_resnet::CycleGanResNet),
         references: &[
             "cyclegan_resnet_9_instance",
@@ -73,28 +84,34 @@ const FAMILIES: [Family; 8] = [
     },
     Family {
         name: "pix2pix_unet",
+        recognizes: |tensors| pix2pix_unet::Config::recognize(tensors).is_some(),
         load: loader!(pix2pix_unet::Pix2PixUnet),
         references: &["pix2pix_unet_128"],
     },
     Family {
         name: "patchgan",
+        recognizes: |tensors| patchgan::Config::recognize(tensors).is_some(),
         load: loader!(patchgan::PatchGan),
         references: &["patchgan_instance", "patchgan_batch"],
     },
     Family {
         name: "pixel_discriminator",
+        recognizes: |tensors| pixel_discriminator::Config::recognize(tensors).is_some(),
         load: loader!(pixel_discriminator::PixelDiscriminator),
         references: &["pixel_discriminator", "pixel_discriminator_instance"],
     },
     Family {
         name: "unet_discriminator",
+        recognizes: |tensors| unet_discriminator::Config::recognize(tensors).is_some(),
         load: loader!(unet_discriminator::UnetDiscriminator),
         references: &["unet_discriminator_sn"],
     },
 ];
 
 fn backends() -> Vec<Backend> {
-    let kernels = Kernel::ALL.into_iter().filter(|kernel| kernel.is_available());
+    let kernels = Kernel::ALL
+        .into_iter()
+        .filter(|kernel| kernel.is_available());
     let mut backends: Vec<Backend> = kernels
         .map(|kernel| Backend::Engine(Engine::new(kernel)))
         .collect();
@@ -116,11 +133,7 @@ fn import(backend: &Backend, input: &Values) -> Act {
 }
 
 /// Runs a network on all backends and adds what is too far away to the report.
-fn check(
-    report: &mut String,
-    reference: &Reference,
-    load: &dyn Fn(&Backend) -> Result<Forward>,
-) {
+fn check(report: &mut String, reference: &Reference, load: &dyn Fn(&Backend) -> Result<Forward>) {
     for backend in backends() {
         let network = load(&backend).unwrap_or_else(|error| panic!("{}: {error}", reference.name));
         let got = network(&import(&backend, reference.input())).unwrap();
@@ -130,10 +143,7 @@ fn check(
         if !close {
             writeln!(report, "{line}").unwrap();
         }
-        #[expect(clippy::print_stderr, reason = "the table of figures, with --nocapture")]
-        {
-            eprintln!("{line}");
-        }
+        eprintln!("{line}");
     }
 }
 
@@ -200,22 +210,12 @@ fn discriminators() {
 
 #[test]
 fn each_file_is_recognized_by_its_own_architecture_alone() {
-    let loads: [(&str, fn(&Tensors) -> bool); 8] = [
-        ("rrdb", |t| rrdb::Config::recognize(t).is_some()),
-        ("srresnet", |t| srresnet::Config::recognize(t).is_some()),
-        ("unet", |t| unet::Config::recognize(t).is_some()),
-        ("cyclegan_resnet", |t| cyclegan_resnet::Config::recognize(t).is_some()),
-        ("pix2pix_unet", |t| pix2pix_unet::Config::recognize(t).is_some()),
-        ("patchgan", |t| patchgan::Config::recognize(t).is_some()),
-        ("pixel_discriminator", |t| pixel_discriminator::Config::recognize(t).is_some()),
-        ("unet_discriminator", |t| unet_discriminator::Config::recognize(t).is_some()),
-    ];
     let mut wrong = String::new();
     let mut check = |reference: &str, expected: Option<&str>| {
         let tensors = Reference::open(reference).tensors;
-        for (family, recognizes) in &loads {
-            if recognizes(&tensors) != (expected == Some(*family)) {
-                writeln!(wrong, "{reference} as {family}").unwrap();
+        for family in &FAMILIES {
+            if (family.recognizes)(&tensors) != (expected == Some(family.name)) {
+                writeln!(wrong, "{reference} as {}", family.name).unwrap();
             }
         }
     };
@@ -226,9 +226,23 @@ fn each_file_is_recognized_by_its_own_architecture_alone() {
     }
     check("pix2pix_unet_256", Some("pix2pix_unet"));
     for other in [
-        "srvgg_16_x2", "edsr_m_x2", "msrresnet_x4", "carn_m", "dncnn", "dncnn_norm", "vdsr",
-        "fsrcnn_x2", "fast_srgan", "waifu2x_upconv7", "style_engstrom", "transformer_net",
-        "adain_encoder", "adain_decoder", "vgg16", "squeezenet1_1", "resnet18",
+        "srvgg_16_x2",
+        "edsr_m_x2",
+        "msrresnet_x4",
+        "carn_m",
+        "dncnn",
+        "dncnn_norm",
+        "vdsr",
+        "fsrcnn_x2",
+        "fast_srgan",
+        "waifu2x_upconv7",
+        "style_engstrom",
+        "transformer_net",
+        "adain_encoder",
+        "adain_decoder",
+        "vgg16",
+        "squeezenet1_1",
+        "resnet18",
     ] {
         check(other, None);
     }
@@ -257,7 +271,10 @@ fn configurations_are_read_off_the_keys() {
         assert_eq!(config.scale(), scale);
     }
     let read = |name| cyclegan_resnet::Config::recognize(&tensors(name)).unwrap();
-    assert_eq!(read("cyclegan_resnet_9_old"), cyclegan_resnet::Config::nine_blocks());
+    assert_eq!(
+        read("cyclegan_resnet_9_old"),
+        cyclegan_resnet::Config::nine_blocks()
+    );
     let batch = read("cyclegan_resnet_6_batch");
     assert_eq!(batch.norm, Normalization::Batch(BatchNormMode::Running));
     assert_eq!(batch.blocks, 6);
@@ -275,7 +292,10 @@ fn configurations_are_read_off_the_keys() {
     let instance = pixel_discriminator::Config::picture(Normalization::Instance);
     assert_eq!(pixels.unwrap(), instance);
     let real_esrgan = unet_discriminator::Config::recognize(&tensors("unet_discriminator_sn"));
-    assert_eq!(real_esrgan.unwrap(), unet_discriminator::Config::real_esrgan());
+    assert_eq!(
+        real_esrgan.unwrap(),
+        unet_discriminator::Config::real_esrgan()
+    );
 }
 
 #[test]
@@ -286,25 +306,42 @@ fn a_picture_comes_out_the_same_alone_and_in_a_batch() {
     ];
     // By the statistics of the batch a picture would see its neighbour; that is not tested.
     for name in [
-        "rrdb_x2", "srgan", "unet_transposed", "unet_bilinear", "cyclegan_resnet_9_instance",
-        "cyclegan_resnet_6_batch", "patchgan_instance", "pixel_discriminator_instance",
+        "rrdb_x2",
+        "srgan",
+        "unet_transposed",
+        "unet_bilinear",
+        "cyclegan_resnet_9_instance",
+        "cyclegan_resnet_6_batch",
+        "patchgan_instance",
+        "pixel_discriminator_instance",
         "unet_discriminator_sn",
     ] {
         let reference = Reference::open(name);
-        let family = FAMILIES.iter().find(|family| family.references.contains(&name));
+        let family = FAMILIES
+            .iter()
+            .find(|family| family.references.contains(&name));
         let family = family.unwrap();
         for backend in &backends {
             let network = (family.load)(&reference.tensors, backend).unwrap().unwrap();
-            let both = network(&import(backend, reference.input())).unwrap().to_vec().unwrap();
+            let both = network(&import(backend, reference.input()))
+                .unwrap()
+                .to_vec()
+                .unwrap();
             let Values { mut shape, values } = reference.input().clone();
             assert_eq!(shape[0], 2, "{name}");
             shape[0] = 1;
             let values = values[values.len() / 2..].to_vec();
             let second = Values { shape, values };
-            let alone = network(&import(backend, &second)).unwrap().to_vec().unwrap();
+            let alone = network(&import(backend, &second))
+                .unwrap()
+                .to_vec()
+                .unwrap();
             let range = reference.output("output").range as f32;
             for (a, b) in both[both.len() / 2..].iter().zip(&alone) {
-                assert!((a - b).abs() <= 1e-6 * range, "{name} on {backend}: {a} and {b}");
+                assert!(
+                    (a - b).abs() <= 1e-6 * range,
+                    "{name} on {backend}: {a} and {b}"
+                );
             }
         }
     }
@@ -323,7 +360,9 @@ fn keys_of_a_generator_with_dropout_are_known() {
     assert!(config.dropout);
     let backend = Backend::cpu_tensors();
     let network = cyclegan_resnet::CycleGanResNet::load(&config, &moved, &backend).unwrap();
-    let got = network.forward(&import(&backend, reference.input())).unwrap();
+    let got = network
+        .forward(&import(&backend, reference.input()))
+        .unwrap();
     let deviation = reference.compare("output", &got.to_vec().unwrap());
     assert!(deviation.over_range <= 1e-4, "{deviation}");
 }
@@ -358,7 +397,9 @@ fn both_forms_of_srresnet_agree_where_they_can() {
     let run = |tensors: &Tensors| {
         let config = srresnet::Config::recognize(tensors).unwrap();
         let network = srresnet::SrResNet::load(&config, tensors, &backend).unwrap();
-        let got = network.forward(&import(&backend, reference.input())).unwrap();
+        let got = network
+            .forward(&import(&backend, reference.input()))
+            .unwrap();
         (config.tail, got.to_vec().unwrap())
     };
     let (one, other) = (run(&prelu), run(&norm));
@@ -384,7 +425,12 @@ fn all_that_does_not_fit_is_reported_together() {
     let config = rrdb::Config::recognize(&tensors).unwrap();
     let error = rrdb::Rrdb::load(&config, &tensors, &Backend::cpu_tensors()).unwrap_err();
     assert_eq!(error.code(), fonds_core::Code::ModelError);
-    for part in ["`conv_hr.bias`", "`conv_body.weight`", "`mean`", "`conv_last.bias`"] {
+    for part in [
+        "`conv_hr.bias`",
+        "`conv_body.weight`",
+        "`mean`",
+        "`conv_last.bias`",
+    ] {
         assert!(error.message().contains(part), "{part}: {error}");
     }
 }

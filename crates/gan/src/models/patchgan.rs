@@ -7,9 +7,10 @@
 //! `NLayerDiscriminator` in junyanz/pytorch-CycleGAN-and-pix2pix.
 
 use fonds_core::{Code, Error, Result};
+use fonds_nn::backend::Backend;
 use fonds_nn::layers::{Activation, Conv2d, ConvConfig, ConvNorm};
 use fonds_nn::weights::Tensors;
-use fonds_nn::{Act, Backend, VarBuilder, load};
+use fonds_nn::{Act, VarBuilder, load};
 
 use super::normalization::{Normalization, count, kernel};
 
@@ -128,7 +129,9 @@ impl PatchGan {
     /// # Errors
     /// As [`load::load`].
     pub fn load(config: &Config, tensors: &Tensors, backend: &Backend) -> Result<Self> {
-        load::load("PatchGAN", tensors, backend, ignore, |vb| Self::new(config, vb))
+        load::load("PatchGAN", tensors, backend, ignore, |vb| {
+            Self::new(config, vb)
+        })
     }
 
     /// How real each patch looks; there is no sigmoid at the end.

@@ -7,13 +7,14 @@
 //! ([`BatchNormMode::Batch`]), and with dropout, which makes them depend on chance; here there is none.
 
 use fonds_core::{Code, Error, Result};
+use fonds_nn::backend::Backend;
 use fonds_nn::layers::{
     Activation, BatchNormMode, Conv2d, ConvConfig, ConvNorm, ConvTranspose2d, ConvTransposeConfig,
     ConvTransposeNorm, Norm,
 };
 use fonds_nn::network::{Colors, Interface, Network, Range};
 use fonds_nn::weights::Tensors;
-use fonds_nn::{Act, Backend, VarBuilder, load};
+use fonds_nn::{Act, VarBuilder, load};
 
 use super::normalization::{Normalization, is_counter, kernel};
 

@@ -6,9 +6,10 @@
 //! junyanz/pytorch-CycleGAN-and-pix2pix.
 
 use fonds_core::{Code, Error, Result};
+use fonds_nn::backend::Backend;
 use fonds_nn::layers::{Activation, Conv2d, ConvConfig, ConvNorm};
 use fonds_nn::weights::Tensors;
-use fonds_nn::{Act, Backend, VarBuilder, load};
+use fonds_nn::{Act, VarBuilder, load};
 
 use super::normalization::{Normalization, kernel};
 

@@ -1,4 +1,4 @@
-//! RRDBNet: enlargement by residual-in-residual dense blocks, the generator of ESRGAN, Real-ESRGAN
+//! `RRDBNet`: enlargement by residual-in-residual dense blocks, the generator of ESRGAN, Real-ESRGAN
 //! and BSRGAN.
 //!
 //! Wang et al., *ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks* (2018),
@@ -8,10 +8,11 @@
 //! into them.
 
 use fonds_core::{Code, Error, Result};
+use fonds_nn::backend::Backend;
 use fonds_nn::layers::{Activation, Conv2d, ConvConfig};
 use fonds_nn::network::{Colors, Interface, Network};
 use fonds_nn::weights::Tensors;
-use fonds_nn::{Act, Backend, VarBuilder, load};
+use fonds_nn::{Act, VarBuilder, load};
 
 use super::normalization::{count, kernel};
 
@@ -20,7 +21,7 @@ const SLOPE: f32 = 0.2;
 /// Strength of a block beside its input.
 const RESIDUAL: f32 = 0.2;
 
-/// What distinguishes one RRDBNet from another.
+/// What distinguishes one `RRDBNet` from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Residual-in-residual blocks.
@@ -91,7 +92,9 @@ impl Config {
             ));
         }
         if !matches!(colors, 1 | 3) {
-            return wrong(format!("an RRDBNet for pictures of {colors} channels is not known"));
+            return wrong(format!(
+                "an RRDBNet for pictures of {colors} channels is not known"
+            ));
         }
         if !matches!(unshuffle, 1 | 2 | 4) || *doublings > 3 || (1 << doublings) < *unshuffle {
             return wrong(format!(
@@ -125,19 +128,21 @@ impl Config {
     }
 }
 
+/// The key of `BasicSR` for one of a dialect.
+type Rename = dyn Fn(&str) -> Option<String>;
+
 /// The tensors under the keys of `BasicSR`; those of another network keep theirs.
 pub fn canonical(tensors: &Tensors) -> Tensors {
-    let rename: Box<dyn Fn(&str) -> Option<String>> =
-        if tensors.contains("RRDB_trunk.0.RDB1.conv1.weight") {
-            Box::new(from_bsrgan)
-        } else if tensors.contains("model.1.sub.0.RDB1.conv1.0.weight") {
-            let blocks = count(tensors, |n| format!("model.1.sub.{n}.RDB1.conv1.0.weight"));
-            // After `n` doublings at 3, 6, … come the two last convolutions at 3n + 2 and 3n + 4.
-            let doublings = count(tensors, |n| format!("model.{}.weight", 3 * (n + 1)));
-            Box::new(move |key| from_esrgan(key, blocks, doublings))
-        } else {
-            return tensors.clone();
-        };
+    let rename: Box<Rename> = if tensors.contains("RRDB_trunk.0.RDB1.conv1.weight") {
+        Box::new(from_bsrgan)
+    } else if tensors.contains("model.1.sub.0.RDB1.conv1.0.weight") {
+        let blocks = count(tensors, |n| format!("model.1.sub.{n}.RDB1.conv1.0.weight"));
+        // After `n` doublings at 3, 6, … come the two last convolutions at 3n + 2 and 3n + 4.
+        let doublings = count(tensors, |n| format!("model.{}.weight", 3 * (n + 1)));
+        Box::new(move |key| from_esrgan(key, blocks, doublings))
+    } else {
+        return tensors.clone();
+    };
     tensors
         .iter()
         .map(|(key, tensor)| {
@@ -245,7 +250,9 @@ impl Rrdb {
     /// As [`load::load`].
     pub fn load(config: &Config, tensors: &Tensors, backend: &Backend) -> Result<Self> {
         let tensors = canonical(tensors);
-        load::load("RRDBNet", &tensors, backend, ignore, |vb| Self::new(config, vb))
+        load::load("RRDBNet", &tensors, backend, ignore, |vb| {
+            Self::new(config, vb)
+        })
     }
 }
 
@@ -373,15 +380,38 @@ mod tests {
         let good = Config::x4();
         good.validate().unwrap();
         let bad = [
-            Config { blocks: 0, ..good.clone() },
-            Config { growth: 0, ..good.clone() },
-            Config { colors: 4, ..good.clone() },
-            Config { unshuffle: 3, ..good.clone() },
-            Config { unshuffle: 4, doublings: 1, ..good.clone() },
-            Config { doublings: 9, ..good },
+            Config {
+                blocks: 0,
+                ..good.clone()
+            },
+            Config {
+                growth: 0,
+                ..good.clone()
+            },
+            Config {
+                colors: 4,
+                ..good.clone()
+            },
+            Config {
+                unshuffle: 3,
+                ..good.clone()
+            },
+            Config {
+                unshuffle: 4,
+                doublings: 1,
+                ..good.clone()
+            },
+            Config {
+                doublings: 9,
+                ..good
+            },
         ];
         for config in bad {
-            assert_eq!(config.validate().unwrap_err().code(), Code::ModelError, "{config:?}");
+            assert_eq!(
+                config.validate().unwrap_err().code(),
+                Code::ModelError,
+                "{config:?}"
+            );
         }
     }
 
@@ -391,12 +421,21 @@ mod tests {
         let cases = [
             (Config::x4(), 16_697_987),
             (Config::x2(), 16_703_171),
-            (Config { unshuffle: 4, ..Config::x4() }, 16_723_907),
+            (
+                Config {
+                    unshuffle: 4,
+                    ..Config::x4()
+                },
+                16_723_907,
+            ),
             (Config::x4_small(), 4_467_779),
         ];
         for (config, parameters) in cases {
             let keys = load::expected_keys(|vb| Rrdb::new(&config, vb)).unwrap();
-            let found: usize = keys.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+            let found: usize = keys
+                .iter()
+                .map(|(_, shape)| shape.iter().product::<usize>())
+                .sum();
             assert_eq!(found, parameters, "{config:?}");
         }
     }

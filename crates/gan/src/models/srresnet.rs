@@ -1,4 +1,4 @@
-//! SRResNet: enlargement by residual blocks with batch normalisation, the generator of SRGAN.
+//! `SRResNet`: enlargement by residual blocks with batch normalisation, the generator of SRGAN.
 //!
 //! Ledig et al., *Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial
 //! Network* (2017), arXiv:1609.04802. RGB from 0 to 1 in, `[n, 3, h, w]`; RGB from 0 to 1 out,
@@ -6,14 +6,15 @@
 //! publishes has an activation at `block7.1`, its later code a normalisation.
 
 use fonds_core::{Code, Error, Result};
+use fonds_nn::backend::Backend;
 use fonds_nn::layers::{Activation, BatchNormMode, Conv2d, ConvConfig, ConvNorm, Norm};
 use fonds_nn::network::{Interface, Network};
 use fonds_nn::weights::Tensors;
-use fonds_nn::{Act, Backend, VarBuilder, load};
+use fonds_nn::{Act, VarBuilder, load};
 
 use super::normalization::{Normalization, count, is_counter, kernel};
 
-/// What distinguishes one SRResNet from another.
+/// What distinguishes one `SRResNet` from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Channels between blocks.
@@ -150,7 +151,9 @@ impl SrResNet {
     /// # Errors
     /// As [`load::load`].
     pub fn load(config: &Config, tensors: &Tensors, backend: &Backend) -> Result<Self> {
-        load::load("SRResNet", tensors, backend, ignore, |vb| Self::new(config, vb))
+        load::load("SRResNet", tensors, backend, ignore, |vb| {
+            Self::new(config, vb)
+        })
     }
 }
 

@@ -7,13 +7,14 @@
 //! normalisations (its older code had them).
 
 use fonds_core::{Code, Error, Result};
+use fonds_nn::backend::Backend;
 use fonds_nn::layers::{
     Activation, BatchNormMode, Conv2d, ConvConfig, ConvNorm, ConvTranspose2d, ConvTransposeConfig,
     PadMode, Padding, Pool,
 };
 use fonds_nn::network::{Colors, Interface, Network};
 use fonds_nn::weights::Tensors;
-use fonds_nn::{Act, Backend, VarBuilder, load};
+use fonds_nn::{Act, VarBuilder, load};
 
 use super::normalization::{Normalization, is_counter, kernel};
 
@@ -63,7 +64,10 @@ impl Config {
     pub fn validate(&self) -> Result<()> {
         let wrong = |message: String| Err(Error::new(Code::ModelError, message));
         if !matches!(self.in_channels, 1 | 3) {
-            let message = format!("a U-Net for pictures of {} channels is not known", self.in_channels);
+            let message = format!(
+                "a U-Net for pictures of {} channels is not known",
+                self.in_channels
+            );
             return wrong(message);
         }
         if self.out_channels == 0 || self.features == 0 || !self.features.is_multiple_of(2) {
@@ -159,7 +163,9 @@ impl Unet {
     /// # Errors
     /// As [`load::load`].
     pub fn load(config: &Config, tensors: &Tensors, backend: &Backend) -> Result<Self> {
-        load::load("U-Net", tensors, backend, ignore, |vb| Self::new(config, vb))
+        load::load("U-Net", tensors, backend, ignore, |vb| {
+            Self::new(config, vb)
+        })
     }
 }
 

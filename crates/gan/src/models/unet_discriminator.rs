@@ -5,9 +5,10 @@
 //! value for each pixel out, `[n, 1, h, w]`. Keys are those of `UNetDiscriminatorSN`.
 
 use fonds_core::{Code, Error, Result};
+use fonds_nn::backend::Backend;
 use fonds_nn::layers::{Activation, Conv2d, ConvConfig, SpectralConv2d};
 use fonds_nn::weights::Tensors;
-use fonds_nn::{Act, Backend, VarBuilder, load};
+use fonds_nn::{Act, VarBuilder, load};
 
 use super::normalization::kernel;
 

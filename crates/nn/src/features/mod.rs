@@ -4,9 +4,17 @@
 //! Layers have the names that papers use (`relu3_1`, `fire5`). A network computes up to the deepest
 //! layer that is asked for.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "a builder of weights is passed by value, as in candle: `vb.pp(name)` makes one"
+)]
+
 mod resnet;
 mod squeezenet;
 mod vgg;
+
+#[cfg(test)]
+mod parity;
 
 use std::fmt::Debug;
 

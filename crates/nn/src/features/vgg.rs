@@ -70,15 +70,16 @@ impl VggConfig {
             }
         };
         let (mut width, in_channels) = outer(0, None)?;
-        let mut blocks = vec![vec![width]];
+        let mut blocks = Vec::new();
+        let mut block = vec![width];
         let mut index = 2;
         loop {
             if let Some((next, _)) = outer(index, Some(width)) {
-                blocks.last_mut().expect("it has begun with one").push(next);
+                block.push(next);
                 width = next;
             } else if let Some((next, _)) = outer(index + 1, Some(width)) {
                 // A pooling has taken one number.
-                blocks.push(vec![next]);
+                blocks.push(std::mem::replace(&mut block, vec![next]));
                 width = next;
                 index += 1;
             } else {
@@ -86,6 +87,7 @@ impl VggConfig {
             }
             index += 2;
         }
+        blocks.push(block);
         // The first convolutions of other networks are 3 × 3, too.
         let convolutions: usize = blocks.iter().map(Vec::len).sum();
         (convolutions > 2).then_some(Self {

@@ -155,3 +155,77 @@ impl SpectralConv2d {
         Ok(conv)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use candle_core::{DType, Device, Var};
+
+    use super::*;
+
+    /// A convolution of 2 to 3 channels by these values, in 64 bits.
+    fn conv(values: &[f64]) -> (SpectralConv2d, Var) {
+        let device = Device::Cpu;
+        let weight = Tensor::from_slice(values, (3, 2, 1, 2), &device).unwrap();
+        // Two columns make a kernel of 2 × 2 with zeros below.
+        let weight = weight.pad_with_zeros(2, 0, 1).unwrap();
+        let weight = Var::from_tensor(&weight).unwrap();
+        let u = Tensor::new(&[0.6, -0.5, 0.3], &device).unwrap();
+        let v = Tensor::arange(1.0, 9.0, &device).unwrap();
+        let v = v.affine(0.1, -0.3).unwrap();
+        let tensors = HashMap::from([
+            ("weight_orig".to_owned(), weight.as_tensor().clone()),
+            ("weight_u".to_owned(), u),
+            ("weight_v".to_owned(), v),
+        ]);
+        let vb = VarBuilder::from_tensors(tensors, DType::F64, &device);
+        let config = ConvConfig::valid().bias(false);
+        (SpectralConv2d::new(2, 3, 2, config, vb).unwrap(), weight)
+    }
+
+    /// The sum of the weights in use, each times another factor.
+    fn sum(conv: &SpectralConv2d) -> Tensor {
+        let factors = Tensor::arange(1.0, 25.0, &Device::Cpu).unwrap();
+        let factors = factors.reshape((3, 2, 2, 2)).unwrap();
+        (conv.weight().unwrap() * factors)
+            .unwrap()
+            .sum_all()
+            .unwrap()
+    }
+
+    #[test]
+    fn gradients_pass_through_the_division_by_sigma() {
+        let values = [
+            0.5, -0.2, 0.8, 0.1, -0.7, 0.4, 0.3, 0.9, -0.6, 0.2, -0.1, 0.35,
+        ];
+        let (layer, weight) = conv(&values);
+        let gradients = sum(&layer).backward().unwrap();
+        let gradient = gradients.get(&weight).unwrap();
+        let value = |values: &[f64]| sum(&conv(values).0).to_scalar::<f64>().unwrap();
+        for (place, _) in values.iter().enumerate() {
+            let moved = |by: f64| {
+                let mut values = values;
+                values[place] += by;
+                value(&values)
+            };
+            let expected = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+            let (row, rest) = (place / 4, place % 4);
+            let index = row * 8 + rest / 2 * 4 + rest % 2;
+            let found = gradient.flatten_all().unwrap().to_vec1::<f64>().unwrap()[index];
+            let error = (found - expected).abs();
+            assert!(
+                error <= 1e-6 * expected.abs().max(1.0),
+                "{found} and {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn sigma_is_the_product_with_the_stored_vectors() {
+        let values = [1.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 4.0];
+        let sigma = conv(&values).0.sigma().unwrap().to_scalar::<f64>().unwrap();
+        // v = −0.2, −0.1, 0, 0.1, 0.2, …: u₀·v₀·1 + u₁·v₁·2 + u₂·v₅·4.
+        assert!((sigma - (0.6 * -0.2 + -0.5 * -0.1 * 2.0 + 0.3 * 0.3 * 4.0)).abs() < 1e-12);
+    }
+}
