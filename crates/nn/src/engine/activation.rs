@@ -4,6 +4,8 @@
 //! bits. Those here consist of additions, multiplications and divisions alone, so that equal input
 //! gives equal bytes, and they are written without branches, so that vectors of them can be taken.
 
+use std::borrow::Cow;
+
 use super::conv::Activation;
 
 impl Activation {
@@ -30,6 +32,19 @@ impl Activation {
         match self {
             Self::PRelu(slopes) => slopes.len() == 1 || slopes.len() == channels,
             _ => true,
+        }
+    }
+
+    /// The same with a slope for every lane of a pixel, zero beyond the last channel, so that all
+    /// blocks of lanes are whole.
+    pub(super) fn padded(&self, lanes: usize) -> Cow<'_, Self> {
+        match self {
+            Self::PRelu(slopes) if slopes.len() > 1 => {
+                let mut slopes = slopes.clone();
+                slopes.resize(lanes, 0.0);
+                Cow::Owned(Self::PRelu(slopes))
+            }
+            other => Cow::Borrowed(other),
         }
     }
 

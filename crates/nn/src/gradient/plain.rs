@@ -1,7 +1,7 @@
 //! The products of convolutions on the CPU, as products of matrices: columns of pixels (im2col)
 //! times weights, in `f32` and `f64`.
 //!
-//! Parallel over the pictures of a batch; the order of all sums is fixed, so that results do not
+//! Parallel over the pictures of a batch (and parts of them where the batch is small); the order of all sums is fixed, so that results do not
 //! depend on the number of threads.
 
 use candle_core::{Result, bail};
@@ -9,8 +9,12 @@ use rayon::prelude::*;
 
 use crate::engine::ConvShape;
 
-/// Values of a matrix of columns at a time; more rows of the picture are taken one after the other.
-const COLUMN_VALUES: usize = 1 << 20;
+/// Values of a matrix of columns at a time, so that it stays in the second cache; more rows of the
+/// picture are taken one after the other.
+const COLUMN_VALUES: usize = 1 << 17;
+
+/// Parts that the weight gradient of a small batch is made in, so that several threads have work.
+const PARTS: usize = 4;
 
 /// A floating-point number that matrices are made of.
 pub(super) trait Real: Copy + Default + Send + Sync + std::ops::AddAssign + 'static {
@@ -98,18 +102,18 @@ impl Geometry {
         self.of_group().0 * height * width
     }
 
-    /// The output's rows, some at a time.
-    fn bands(&self) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
-        let [height, width] = self.output;
-        let rows = (COLUMN_VALUES / (self.taps() * width).max(1)).max(1);
-        (0..height)
-            .step_by(rows)
-            .map(move |start| start..(start + rows).min(height))
+    /// Rows of the output, some at a time.
+    fn bands(&self, rows: std::ops::Range<usize>) -> impl Iterator<Item = std::ops::Range<usize>> {
+        let len = (COLUMN_VALUES / (self.taps() * self.output[1]).max(1)).max(1);
+        let end = rows.end;
+        rows.step_by(len)
+            .map(move |start| start..(start + len).min(end))
     }
 
-    /// Calls `visit(index in the columns, index in the picture's group)` for each pair that meets
-    /// within some rows of the output.
-    fn meet(&self, rows: &std::ops::Range<usize>, mut visit: impl FnMut(usize, usize)) {
+    /// Calls `visit(where in the columns, where in the picture's group, how many)` for each run of
+    /// pixels that meet within some rows of the output; they are neighbours in the columns and
+    /// `stride` apart in the picture.
+    fn meet(&self, rows: &std::ops::Range<usize>, mut visit: impl FnMut(usize, usize, usize)) {
         let ConvShape {
             kernel,
             stride,
@@ -122,18 +126,22 @@ impl Geometry {
         for tap in 0..self.taps() {
             let channel = tap / (kernel[0] * kernel[1]);
             let (ky, kx) = (tap / kernel[1] % kernel[0], tap % kernel[1]);
+            // The output columns for which this tap lies in the picture.
+            let reach = kx * dilation[1];
+            let first = padding[1].saturating_sub(reach).div_ceil(stride[1]);
+            let end = (width + padding[1])
+                .saturating_sub(reach)
+                .div_ceil(stride[1]);
+            let end = end.min(self.output[1]);
+            if first >= end {
+                continue;
+            }
+            let x = first * stride[1] + reach - padding[1];
             for (row, oy) in rows.clone().enumerate() {
                 let y = (oy * stride[0] + ky * dilation[0]).wrapping_sub(padding[0]);
-                if y >= height {
-                    continue;
-                }
-                let from = (channel * height + y) * width;
-                let to = tap * columns + row * self.output[1];
-                for ox in 0..self.output[1] {
-                    let x = (ox * stride[1] + kx * dilation[1]).wrapping_sub(padding[1]);
-                    if x < width {
-                        visit(to + ox, from + x);
-                    }
+                if y < height {
+                    let to = tap * columns + row * self.output[1] + first;
+                    visit(to, (channel * height + y) * width + x, end - first);
                 }
             }
         }
@@ -141,8 +149,34 @@ impl Geometry {
 
     fn columns<T: Real>(&self, picture: &[T], rows: &std::ops::Range<usize>) -> Vec<T> {
         let mut columns = vec![T::default(); self.taps() * rows.len() * self.output[1]];
-        self.meet(rows, |column, pixel| columns[column] = picture[pixel]);
+        let stride = self.shape.stride[1];
+        self.meet(rows, |to, from, len| {
+            let to = &mut columns[to..to + len];
+            if stride == 1 {
+                to.copy_from_slice(&picture[from..from + len]);
+            } else {
+                for (to, from) in to.iter_mut().zip(picture[from..].iter().step_by(stride)) {
+                    *to = *from;
+                }
+            }
+        });
         columns
+    }
+
+    /// Adds the columns to the pixels that they came from.
+    fn add_columns<T: Real>(
+        &self,
+        columns: &[T],
+        rows: &std::ops::Range<usize>,
+        picture: &mut [T],
+    ) {
+        let stride = self.shape.stride[1];
+        self.meet(rows, |from, to, len| {
+            let from = &columns[from..from + len];
+            for (to, from) in picture[to..].iter_mut().step_by(stride).zip(from) {
+                *to += *from;
+            }
+        });
     }
 }
 
@@ -161,7 +195,7 @@ pub(super) fn forward<T: Real>(geometry: &Geometry, input: &[T], weight: &[T]) -
             for group in 0..geometry.shape.groups {
                 let input = part(input, group, inputs, geometry.input);
                 let weight = &weight[group * outputs * geometry.taps()..];
-                for rows in geometry.bands() {
+                for rows in geometry.bands(0..geometry.output[0]) {
                     let columns = geometry.columns(input, &rows);
                     let len = rows.len() * geometry.output[1];
                     let start = group * outputs * pixels + rows.start * geometry.output[1];
@@ -196,7 +230,7 @@ pub(super) fn input_gradient<T: Real>(geometry: &Geometry, output: &[T], weight:
                 let plane = geometry.input[0] * geometry.input[1];
                 let input = &mut input[group * inputs * plane..][..inputs * plane];
                 let weight = &weight[group * outputs * geometry.taps()..];
-                for rows in geometry.bands() {
+                for rows in geometry.bands(0..geometry.output[0]) {
                     let len = rows.len() * geometry.output[1];
                     let start = group * outputs * pixels + rows.start * geometry.output[1];
                     let mut columns = vec![T::default(); geometry.taps() * len];
@@ -208,7 +242,7 @@ pub(super) fn input_gradient<T: Real>(geometry: &Geometry, output: &[T], weight:
                         len,
                         false,
                     );
-                    geometry.meet(&rows, |column, pixel| input[pixel] += columns[column]);
+                    geometry.add_columns(&columns, &rows, input);
                 }
             }
         });
@@ -223,15 +257,22 @@ pub(super) fn weight_gradient<T: Real>(geometry: &Geometry, input: &[T], output:
     if input.is_empty() || output.is_empty() {
         return weight;
     }
-    let of_pictures: Vec<Vec<T>> = input
-        .par_chunks(input.len() / geometry.batch)
-        .zip(output.par_chunks(geometry.shape.out_channels * pixels))
-        .map(|(input, output)| {
+    // How many parts is decided by the batch alone, never by the number of threads.
+    let parts = PARTS.div_ceil(geometry.batch);
+    let rows = geometry.output[0].div_ceil(parts);
+    let of_parts: Vec<Vec<T>> = (0..geometry.batch * parts)
+        .into_par_iter()
+        .map(|index| {
+            let (picture, start) = (index / parts, index % parts * rows);
+            let rows = start..(start + rows).min(geometry.output[0]);
+            let len = input.len() / geometry.batch;
+            let input = &input[picture * len..][..len];
+            let output = &output[picture * geometry.shape.out_channels * pixels..];
             let mut weight = vec![T::default(); weight.len()];
             for group in 0..geometry.shape.groups {
                 let input = part(input, group, inputs, geometry.input);
                 let weight = &mut weight[group * outputs * geometry.taps()..];
-                for rows in geometry.bands() {
+                for rows in geometry.bands(rows.clone()) {
                     let columns = geometry.columns(input, &rows);
                     let len = rows.len() * geometry.output[1];
                     let start = group * outputs * pixels + rows.start * geometry.output[1];
@@ -248,8 +289,8 @@ pub(super) fn weight_gradient<T: Real>(geometry: &Geometry, input: &[T], output:
             weight
         })
         .collect();
-    for picture in of_pictures {
-        for (sum, value) in weight.iter_mut().zip(picture) {
+    for of_part in of_parts {
+        for (sum, value) in weight.iter_mut().zip(of_part) {
             *sum += value;
         }
     }

@@ -583,6 +583,30 @@ fn single_precision_runs_on_the_engine() {
 }
 
 #[test]
+fn products_do_not_depend_on_threads() {
+    for batch in [1, 3] {
+        let shape = ConvShape::same(20, 24, 3);
+        let geometry = Geometry::new(shape, batch, [33, 30]).unwrap();
+        let single = |dims: &[usize]| random(dims, 14).to_dtype(DType::F32).unwrap();
+        let x = single(&geometry.input_dims());
+        let w = single(&geometry.weight_dims());
+        let g = single(&geometry.output_dims());
+        for (kind, [a, b]) in [
+            (Kind::Forward, [&x, &w]),
+            (Kind::InputGradient, [&g, &w]),
+            (Kind::WeightGradient, [&x, &g]),
+        ] {
+            let on = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                let product = || Product::new(kind, geometry).of(a, b).unwrap();
+                numbers(&pool.unwrap().install(product))
+            };
+            assert_eq!(on(1), on(3), "{kind:?}, batch of {batch}");
+        }
+    }
+}
+
+#[test]
 fn the_engine_computes_the_same() {
     let engine = Engine::new(Kernel::Portable);
     let shape = Shape {

@@ -1,5 +1,7 @@
 //! Sums, products and functions of single values.
 
+use std::borrow::Cow;
+
 use fonds_core::{Code, Error, Result};
 
 use super::super::Engine;
@@ -97,7 +99,7 @@ impl Engine {
         activation: &Activation,
     ) -> Result<Buffer> {
         let shape = input.shape();
-        check_activation(activation, shape)?;
+        let activation = checked(activation, shape)?;
         let scale = per_lane("scale", scale, shape)?;
         let shift = per_lane("shift", shift, shape)?;
         with_lanes!(shape, L => {
@@ -114,7 +116,7 @@ impl Engine {
 
     /// The activation of each value.
     pub fn activate(&self, input: &Buffer, activation: &Activation) -> Result<Buffer> {
-        check_activation(activation, input.shape())?;
+        let activation = checked(activation, input.shape())?;
         with_lanes!(input.shape(), L => {
             self.map_blocks::<L>(input, |_, block, values| {
                 activation.apply_lanes(block * L, values);
@@ -147,8 +149,8 @@ impl Engine {
     }
 }
 
-/// An error unless the activation has a slope for every channel.
-pub(super) fn check_activation(activation: &Activation, shape: Shape) -> Result<()> {
+/// The activation with a slope for each lane, or an error unless it has one for every channel.
+pub(super) fn checked(activation: &Activation, shape: Shape) -> Result<Cow<'_, Activation>> {
     match activation {
         Activation::PRelu(slopes) if !activation.fits(shape.channels) => {
             let message = format!(
@@ -158,7 +160,7 @@ pub(super) fn check_activation(activation: &Activation, shape: Shape) -> Result<
             );
             Err(Error::new(Code::ModelError, message))
         }
-        _ => Ok(()),
+        _ => Ok(activation.padded(shape.pixel_stride())),
     }
 }
 

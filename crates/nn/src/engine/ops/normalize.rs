@@ -6,7 +6,7 @@ use fonds_core::{Code, Error, Result};
 use super::super::Engine;
 use super::super::buffer::{Buffer, Shape};
 use super::super::conv::Activation;
-use super::arithmetic::check_activation;
+use super::arithmetic::checked;
 use super::rows::{blocks, blocks_mut, clear_padding, per_lane, same_shape, with_lanes};
 use super::statistics::ChannelSums;
 
@@ -159,7 +159,11 @@ impl Engine {
         how: &Normalization<'_>,
     ) -> Result<Buffer> {
         let shape = input.shape();
-        check_activation(how.activation, shape)?;
+        let activation = checked(how.activation, shape)?;
+        let how = &Normalization {
+            activation: &activation,
+            ..*how
+        };
         if let Some(residual) = how.residual {
             same_shape(input, residual)?;
         }
