@@ -51,4 +51,4 @@ pub use run::{
     CleanReport, Retry, RunOptions, RunReport, clean, interrupted, record_exit, run, survey,
 };
 pub use spec::{Format, OnError, OnExisting, Profile, Unchanged, Use, VerifySources};
-pub use step::{Act, Cost, ModelInfo, Step, StepContext};
+pub use step::{Act, Cost, ModelInfo, RunsOn, Step, StepContext};

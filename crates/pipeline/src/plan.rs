@@ -253,7 +253,8 @@ impl Plan {
                 0.0
             };
             let output = sizes[index] * bytes_per_pixel as f64;
-            peak_scratch = peak_scratch.max(input * cost.scratch_per_pixel + output + copy);
+            let scratch = input * cost.scratch_per_pixel + cost.scratch_fixed as f64;
+            peak_scratch = peak_scratch.max(scratch + output + copy);
             kept = kept.max(sizes[index]);
         }
         // An encoded derivative is at most about as large as the picture that it holds.
