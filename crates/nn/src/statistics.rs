@@ -21,6 +21,9 @@ pub struct Statistics {
     pub variance: Vec<f32>,
 }
 
+/// What one forward wrote down, in the order of its layers.
+pub type Pages = Arc<Vec<Arc<Statistics>>>;
+
 /// What normalising layers wrote down, or are to use, in the order in which they run.
 #[derive(Debug)]
 pub enum Book {
@@ -29,7 +32,7 @@ pub enum Book {
     /// Layers use these instead of their own.
     Replay {
         /// In the order of the layers.
-        pages: Arc<Vec<Arc<Statistics>>>,
+        pages: Pages,
         /// The next one.
         next: AtomicUsize,
     },
@@ -42,7 +45,7 @@ impl Book {
     }
 
     /// What was written down so far.
-    pub fn pages(&self) -> Arc<Vec<Arc<Statistics>>> {
+    pub fn pages(&self) -> Pages {
         match self {
             Self::Collect(pages) => {
                 let pages = pages.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +56,7 @@ impl Book {
     }
 
     /// A book to be read by one forward of one tile.
-    pub fn replay(pages: &Arc<Vec<Arc<Statistics>>>) -> Arc<Self> {
+    pub fn replay(pages: &Pages) -> Arc<Self> {
         Arc::new(Self::Replay {
             pages: Arc::clone(pages),
             next: AtomicUsize::new(0),
