@@ -10,7 +10,7 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor};
 use fonds_core::{Code, Error, Result};
 
-use crate::engine::{Buffer, Engine, Shape};
+use crate::engine::{Activation, Buffer, Engine, Shape};
 use crate::error::TensorResult;
 use crate::statistics::Book;
 use crate::trace::{Reads, Traced};
@@ -360,10 +360,7 @@ impl Act {
     pub fn affine(&self, scale: f32, shift: f32) -> Result<Self> {
         self.pointwise(
             |tensor| tensor.affine(f64::from(scale), f64::from(shift)),
-            |engine, buffer| {
-                let channels = buffer.shape().channels;
-                engine.channel_affine(buffer, &vec![scale; channels], &vec![shift; channels])
-            },
+            |engine, buffer| engine.affine(buffer, &[scale], &[shift], &Activation::None),
         )
     }
 
@@ -385,7 +382,7 @@ impl Act {
                 };
                 tensor.broadcast_mul(&row(scale)?)?.broadcast_add(&row(shift)?)
             },
-            |engine, buffer| engine.channel_affine(buffer, scale, shift),
+            |engine, buffer| engine.affine(buffer, scale, shift, &Activation::None),
         )
     }
 
@@ -407,7 +404,7 @@ impl Act {
             made,
             [Reads::Same; 2],
             |tensor| tensor.narrow(1, start, len)?.contiguous(),
-            |engine, buffer| engine.channels(buffer, start, len),
+            |engine, buffer| engine.narrow(buffer, start, len),
         )
     }
 

@@ -95,13 +95,17 @@ impl Interface {
         min_side: 1,
     };
 
-    /// Channels that go in, extra planes included.
-    pub fn in_channels(&self) -> usize {
-        let picture = match self.colors {
+    /// Channels of a picture that goes in.
+    pub fn picture_channels(&self) -> usize {
+        match self.colors {
             Colors::Rgb => 3,
             Colors::Luma | Colors::VideoLuma => 1,
-        };
-        picture + usize::from(self.extra == Extra::NoiseLevel)
+        }
+    }
+
+    /// Channels that go in, extra planes included.
+    pub fn in_channels(&self) -> usize {
+        self.picture_channels() + usize::from(self.extra == Extra::NoiseLevel)
     }
 }
 

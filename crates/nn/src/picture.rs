@@ -1,8 +1,9 @@
 //! The only place where rasters and activations meet: regions of samples as planes of floats from
 //! 0 to 1, and back.
 
-use fonds_core::{Raster, Sample, with_samples};
+use fonds_core::{Raster, Sample, Samples, with_samples};
 
+use crate::compute::Planes;
 use crate::tile::Rect;
 
 /// The colour channels of a region as planes `[channels, rows, columns]`, 0 to 1. Where the region
@@ -10,7 +11,25 @@ use crate::tile::Rect;
 pub fn planes(raster: &Raster, region: &Rect) -> Vec<f32> {
     let channels = raster.format().color_channels();
     let first: Vec<usize> = (0..channels).collect();
-    with_samples!(raster.samples(), samples => region_planes(raster, samples, region, &first))
+    with_samples!(raster.samples(), samples => {
+        region_planes(raster, samples, region, &first, Sample::to_unit)
+    })
+}
+
+/// The same, as the samples are.
+pub fn sample_planes(raster: &Raster, region: &Rect) -> Planes {
+    let first: Vec<usize> = (0..raster.format().color_channels()).collect();
+    match raster.samples() {
+        Samples::U8(samples) => {
+            Planes::U8(region_planes(raster, samples, region, &first, |sample| sample))
+        }
+        Samples::U16(samples) => {
+            Planes::U16(region_planes(raster, samples, region, &first, |sample| sample))
+        }
+        Samples::F32(samples) => {
+            Planes::F32(region_planes(raster, samples, region, &first, |sample| sample))
+        }
+    }
 }
 
 /// The alpha channel of a region as a plane `[rows, columns]`, 0 to 1; `None` without alpha.
@@ -20,16 +39,17 @@ pub fn alpha_plane(raster: &Raster, region: &Rect) -> Option<Vec<f32>> {
     }
     let channel = [raster.format().color_channels()];
     Some(with_samples!(raster.samples(), samples => {
-        region_planes(raster, samples, region, &channel)
+        region_planes(raster, samples, region, &channel, Sample::to_unit)
     }))
 }
 
-fn region_planes<T: Sample>(
+fn region_planes<T: Sample, U: Copy>(
     raster: &Raster,
     samples: &[T],
     region: &Rect,
     channels: &[usize],
-) -> Vec<f32> {
+    convert: impl Fn(T) -> U,
+) -> Vec<U> {
     let (width, height) = (raster.width() as usize, raster.height() as usize);
     let stride = raster.format().channels();
     let mut planes = Vec::with_capacity(channels.len() * region.width() * region.height());
@@ -41,9 +61,9 @@ fn region_planes<T: Sample>(
                 .iter()
                 .skip(channel)
                 .step_by(stride);
-            planes.extend(taken.map(|sample| sample.to_unit()));
+            planes.extend(taken.map(|sample| convert(*sample)));
             let beyond = region.width() - inside.len();
-            let last = row[(width - 1) * stride + channel].to_unit();
+            let last = convert(row[(width - 1) * stride + channel]);
             planes.extend(std::iter::repeat_n(last, beyond));
         }
     }

@@ -1,6 +1,6 @@
 //! Normalisation: by running statistics, by those of the batch, by those of each picture.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{D, Tensor};
 use candle_nn::VarBuilder;
@@ -9,10 +9,9 @@ use fonds_core::Result;
 use super::conv::flat;
 use super::{Activation, Conv2d};
 use crate::act::{Act, Data};
-use crate::engine::Engine;
+use crate::engine::{ChannelSums, Engine, Normalization};
 use crate::error::TensorResult;
 use crate::statistics::Statistics;
-use std::sync::Arc;
 
 /// Which statistics a batch normalisation uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,13 +82,18 @@ impl BatchNorm2d {
             }
             (BatchNormMode::Batch, Data::Engine(engine, _)) => {
                 let buffer = x.to_buffer()?;
-                let sums = engine.channel_sums(&buffer);
-                let (scale, shift) = {
-                    let weight = flat(&self.weight)?;
-                    let bias = flat(&self.bias)?;
-                    sums.over_batch().factors(self.eps, Some((&weight, &bias)))
+                let mut sums = ChannelSums::new(buffer.shape().channels);
+                for picture in engine.channel_sums(&buffer) {
+                    sums.merge(&picture)?;
+                }
+                let (weight, bias) = (flat(&self.weight)?, flat(&self.bias)?);
+                let how = Normalization {
+                    epsilon: self.eps,
+                    weight: Some(&weight),
+                    bias: Some(&bias),
+                    ..Normalization::default()
                 };
-                let made = engine.channel_affine(&buffer, &scale, &shift)?;
+                let made = engine.instance_norm_by(&buffer, &[sums], &how)?;
                 Ok(x.with_buffer(engine, made))
             }
             (BatchNormMode::Batch, Data::Traced(traced)) => {
@@ -180,21 +184,28 @@ impl InstanceNorm2d {
             Some((weight, bias)) => Some((flat(weight)?, flat(bias)?)),
             None => None,
         };
-        let affine = affine.as_ref().map(|(weight, bias)| (&weight[..], &bias[..]));
         let given = match &x.book {
             Some(book) => book.next(channels)?,
             None => None,
         };
         let activation = activation.for_engine()?;
         let made = if let Some(given) = given {
+            let affine = affine.as_ref().map(|(weight, bias)| (&weight[..], &bias[..]));
             let (scale, shift) = given.factors(self.eps, affine);
-            engine.channel_affine_activate(&buffer, &scale, &shift, &activation)?
+            engine.affine(&buffer, &scale, &shift, &activation)?
         } else {
             let sums = engine.channel_sums(&buffer);
             if let Some(book) = &x.book {
-                book.write(|| Ok(sums.over_batch().statistics()))?;
+                book.write(|| Ok(Statistics::of(&sums[0])))?;
             }
-            engine.instance_norm(&buffer, &sums, self.eps, affine, &activation)?
+            let how = Normalization {
+                epsilon: self.eps,
+                weight: affine.as_ref().map(|(weight, _)| &weight[..]),
+                bias: affine.as_ref().map(|(_, bias)| &bias[..]),
+                residual: None,
+                activation: &activation,
+            };
+            engine.instance_norm_by(&buffer, &sums, &how)?
         };
         Ok(x.with_buffer(engine, made))
     }
@@ -265,6 +276,14 @@ fn statistics_of(mean: &Tensor, variance: &Tensor) -> Result<Statistics> {
 }
 
 impl Statistics {
+    /// The statistics of one picture's sums.
+    fn of(sums: &ChannelSums) -> Self {
+        Self {
+            mean: sums.means().map(|mean| mean as f32).collect(),
+            variance: sums.variances().map(|variance| variance as f32).collect(),
+        }
+    }
+
     /// Mean and variance as tensors `[1, channels, 1, 1]` beside this one.
     fn on(&self, beside: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
         let row = |values: &[f32]| {

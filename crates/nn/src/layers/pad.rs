@@ -3,44 +3,11 @@
 use fonds_core::{Code, Error, Result};
 
 use crate::act::{Act, Dims};
+use crate::engine::Rectangle;
 use crate::gradient;
 use crate::trace::Reads;
 
-/// Pixels on each side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Padding {
-    /// Rows above.
-    pub top: usize,
-    /// Rows below.
-    pub bottom: usize,
-    /// Columns before.
-    pub left: usize,
-    /// Columns after.
-    pub right: usize,
-}
-
-impl Padding {
-    /// The same on all sides.
-    pub fn all(pixels: usize) -> Self {
-        Self {
-            top: pixels,
-            bottom: pixels,
-            left: pixels,
-            right: pixels,
-        }
-    }
-}
-
-/// What stands in the new pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PadMode {
-    /// Zeros.
-    Zero,
-    /// The picture mirrored at its outermost pixels.
-    Reflect,
-    /// The outermost pixels again.
-    Replicate,
-}
+pub use crate::engine::{PadMode, Padding};
 
 impl Act {
     /// More pixels around.
@@ -55,7 +22,7 @@ impl Act {
             left,
             right,
         } = padding;
-        if mode == PadMode::Reflect
+        if mode == PadMode::Reflection
             && (top.max(bottom) >= dims.height || left.max(right) >= dims.width)
         {
             let message = format!("{dims} is too small to be mirrored at its edges");
@@ -96,6 +63,12 @@ impl Act {
             width,
             ..dims
         };
+        let area = Rectangle {
+            top: y,
+            left: x,
+            height,
+            width,
+        };
         let reads = [y, x].map(|after| Reads::Shift {
             before: -(after as isize),
         });
@@ -103,7 +76,7 @@ impl Act {
             made,
             reads,
             |tensor| tensor.narrow(2, y, height)?.narrow(3, x, width)?.contiguous(),
-            |engine, buffer| engine.crop(buffer, y, x, height, width),
+            |engine, buffer| engine.crop(buffer, area),
         )
     }
 }

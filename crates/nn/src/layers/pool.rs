@@ -3,6 +3,7 @@
 use fonds_core::Result;
 
 use crate::act::{Act, Dims};
+use crate::engine::Window;
 use crate::gradient;
 use crate::trace::Reads;
 
@@ -28,19 +29,14 @@ impl Pool {
         ceil: false,
     };
 
-    /// The number of windows along a side of `len` pixels, as PyTorch counts them.
-    pub fn output(&self, len: usize) -> usize {
-        let span = len + 2 * self.padding;
-        if span < self.kernel {
-            return usize::from(self.ceil && span > 0);
+    /// The same in the words of the engine.
+    pub(crate) fn window(self) -> Window {
+        Window {
+            kernel: [self.kernel; 2],
+            stride: [self.stride; 2],
+            padding: [self.padding; 2],
+            ceil_mode: self.ceil,
         }
-        let steps = (span - self.kernel) as f64 / self.stride as f64;
-        let mut windows = if self.ceil { steps.ceil() } else { steps.floor() } as usize + 1;
-        // The last window has to begin inside the picture or its left padding.
-        if self.ceil && (windows - 1) * self.stride >= len + self.padding {
-            windows -= 1;
-        }
-        windows
     }
 }
 
@@ -51,9 +47,11 @@ impl Act {
     /// `oom` when there is no memory.
     pub fn max_pool(&self, pool: Pool) -> Result<Self> {
         let dims = self.dims();
+        let window = pool.window();
+        let [height, width] = window.output(dims.height, dims.width)?;
         let made = Dims {
-            height: pool.output(dims.height),
-            width: pool.output(dims.width),
+            height,
+            width,
             ..dims
         };
         let reads = Reads::Window {
@@ -66,36 +64,8 @@ impl Act {
         self.apply(
             made,
             [reads; 2],
-            |tensor| gradient::max_pool2d(tensor, pool),
-            |engine, buffer| engine.max_pool(buffer, pool),
+            |tensor| gradient::max_pool2d(tensor, &window),
+            |engine, buffer| engine.max_pool(buffer, &window),
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn windows_are_counted_as_pytorch_does() {
-        // From torch.nn.functional.max_pool2d on rows of these lengths.
-        let pool = |kernel, stride, padding, ceil| Pool {
-            kernel,
-            stride,
-            padding,
-            ceil,
-        };
-        let cases = [
-            (pool(2, 2, 0, false), 7, 3),
-            (pool(2, 2, 0, true), 7, 4),
-            (pool(3, 2, 0, true), 8, 4),
-            (pool(3, 2, 0, false), 8, 3),
-            (pool(3, 2, 1, false), 8, 4),
-            (pool(2, 2, 1, true), 3, 2),
-            (pool(2, 2, 0, true), 1, 1),
-        ];
-        for (pool, len, expected) in cases {
-            assert_eq!(pool.output(len), expected, "{pool:?} over {len}");
-        }
     }
 }

@@ -102,10 +102,10 @@ impl Act {
                 made,
                 [reads; 2],
                 |tensor| {
-                    gradient::upsample_bilinear(tensor, made.height, made.width, align_corners)
+                    gradient::resize_bilinear(tensor, made.height, made.width, align_corners)
                 },
                 |engine, buffer| {
-                    engine.upsample_bilinear(buffer, made.height, made.width, align_corners)
+                    engine.resize_bilinear(buffer, made.height, made.width, align_corners)
                 },
             )
         };

@@ -26,15 +26,20 @@ impl Route {
         }
     }
 
-    /// A picture's planes as the network's; chroma planes are what is left over.
+    /// How often the picture's channels are repeated for the network.
+    pub(super) fn repeat(self) -> usize {
+        match self {
+            Self::GrayThroughRgb | Self::GrayToRgb => 3,
+            Self::Direct | Self::LumaOfRgb => 1,
+        }
+    }
+
+    /// A picture's planes as the network's, before they are repeated; chroma planes are what is
+    /// left over.
     pub(super) fn to_network(self, planes: Vec<f32>, pixels: usize) -> (Vec<f32>, Vec<f32>) {
         match self {
-            Self::Direct => (planes, Vec::new()),
-            Self::GrayThroughRgb | Self::GrayToRgb => (planes.repeat(3), Vec::new()),
-            Self::LumaOfRgb => {
-                let (luma, chroma) = luma_and_chroma(&planes, pixels);
-                (luma, chroma)
-            }
+            Self::Direct | Self::GrayThroughRgb | Self::GrayToRgb => (planes, Vec::new()),
+            Self::LumaOfRgb => luma_and_chroma(&planes, pixels),
         }
     }
 
@@ -100,8 +105,8 @@ mod tests {
         assert_eq!(Route::new(true, Colors::Rgb, 3, false), Route::GrayThroughRgb);
         assert_eq!(Route::new(true, Colors::Rgb, 3, true), Route::GrayToRgb);
         assert_eq!(Route::new(true, Colors::Luma, 1, true), Route::Direct);
-        let (three, _) = Route::GrayThroughRgb.to_network(vec![0.25, 0.5], 2);
-        assert_eq!(three.len(), 6);
+        assert_eq!(Route::GrayThroughRgb.repeat(), 3);
+        let three = [0.25, 0.5].repeat(3);
         let one = Route::GrayThroughRgb.to_picture(three, &[], 2);
         assert!((one[0] - 0.25).abs() < 1e-6 && (one[1] - 0.5).abs() < 1e-6);
     }

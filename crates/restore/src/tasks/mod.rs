@@ -6,6 +6,7 @@
 
 mod colors;
 mod enlarge;
+mod gamut;
 mod task;
 
 pub use task::{Task, TaskSettings};

@@ -7,17 +7,17 @@ use fonds_core::{
 };
 use fonds_image::color;
 use fonds_image::ops::{Filter, Resize, Target};
-use fonds_nn::act::{Act, Dims};
-use fonds_nn::backend::Backend;
-use fonds_nn::network::{Colors, Enlargement, Extra, Interface, Network};
-use fonds_nn::picture::{planes, write_planes};
+use fonds_nn::compute::{OnLanes, Planes, Request};
+use fonds_nn::network::{Colors, Enlargement, Extra, Interface};
+use fonds_nn::picture::{planes, sample_planes, write_planes};
 use fonds_nn::statistics::{Book, Pages};
 use fonds_nn::tile::{Layout, Rect, Seams, TILE_BYTES, Tile, TileOptions};
 use fonds_nn::trace::Geometry;
 
 use super::colors::Route;
 use super::enlarge::bicubic;
-use crate::zoo::Model;
+use super::gamut;
+use crate::zoo::Description;
 
 /// What a user may ask of a network.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,7 +50,8 @@ impl Default for TaskSettings {
 /// A network with what is asked of it.
 #[derive(Debug)]
 pub struct Task {
-    model: Arc<Model>,
+    network: OnLanes,
+    description: Arc<Description>,
     settings: TaskSettings,
     /// Output pixels for one pixel of the network's input, along each side.
     network_scale: usize,
@@ -65,9 +66,13 @@ impl Task {
     /// `invalid_request` when the network cannot do it: another scale, a strength outside 0 to 1,
     /// exact tiles of a network that sees the whole picture, a noise level that is missing or not
     /// asked for, a network that does not make pictures of pictures.
-    pub fn new(model: Arc<Model>, settings: TaskSettings) -> Result<Self> {
-        let interface = model.network().interface();
-        let geometry = model.description().geometry;
+    pub fn new(
+        network: OnLanes,
+        description: Arc<Description>,
+        settings: TaskSettings,
+    ) -> Result<Self> {
+        let interface = description.interface;
+        let geometry = description.geometry;
         let network_scale = match geometry.scale {
             (scale, 1) => scale,
             (up, down) => {
@@ -78,7 +83,8 @@ impl Task {
         let scale = wanted_scale(network_scale, interface, settings.scale)?;
         check_settings(&settings, interface, &geometry)?;
         Ok(Self {
-            model,
+            network,
+            description,
             settings,
             network_scale,
             scale,
@@ -90,9 +96,9 @@ impl Task {
         self.scale
     }
 
-    /// The model at work.
-    pub fn model(&self) -> &Arc<Model> {
-        &self.model
+    /// The network at work.
+    pub fn description(&self) -> &Description {
+        &self.description
     }
 
     /// The format that comes out for a format that goes in.
@@ -139,20 +145,30 @@ impl Task {
     /// `oom` when there is no memory, `output_invalid` when the network makes what is no picture,
     /// `corrupt` when the picture's profile cannot be used.
     pub fn apply(&self, raster: Raster) -> Result<Outcome> {
-        let profile = raster.icc().cloned();
-        let depth = raster.format().depth;
-        let standard = color::to_srgb(raster)?;
-        let made = self.run(&standard)?;
-        let made = finish(made, &standard, self.scale)?;
-        drop(standard);
-        // Gray that became coloured is in sRGB; a gray profile does not fit it.
-        let made = match profile {
-            Some(profile) if color::check_profile(&profile, made.format().model).is_usable() => {
-                color::to_profile(made, profile)?
-            }
-            _ => made,
+        let model = raster.format().model;
+        let standard = match own_profile(&raster) {
+            Some(_) => Some(color::to_srgb(raster.clone())?),
+            None => None,
         };
-        debug_assert_eq!(made.format().depth, depth);
+        // A profile that is sRGB by another name is left as it is.
+        let standard = standard.filter(|standard| standard.icc() != raster.icc());
+        let made = match (standard, raster.icc().cloned()) {
+            (Some(standard), Some(profile)) => {
+                let made = self.run(&standard)?;
+                let mut made = color::to_profile(made, profile)?;
+                gamut::give_back(&mut made, &raster, &standard, self.scale)?;
+                drop(standard);
+                finish(made, &raster, self.scale)?
+            }
+            // The network reads the samples as they are: they are sRGB, or gray.
+            _ => finish(self.run(&raster)?, &raster, self.scale)?,
+        };
+        // Gray that became coloured is sRGB; a gray profile does not fit it.
+        let made = if made.format().model == model {
+            made
+        } else {
+            made.with_icc(Some(Arc::from(color::srgb_profile())))
+        };
         let change = self.change(&made)?;
         Ok(Outcome::changed(made, change))
     }
@@ -183,13 +199,8 @@ impl Task {
         layout.run(
             channels,
             self.scale,
-            1,
-            |tiles| {
-                tiles
-                    .iter()
-                    .map(|tile| self.tile(raster, route, tile, pages.as_ref()))
-                    .collect()
-            },
+            self.network.lanes().group(),
+            |tiles| self.tiles(raster, route, tiles, pages.as_ref()),
             |rect, planes| {
                 write_planes(&mut made, rect, planes);
                 Ok(())
@@ -198,72 +209,93 @@ impl Task {
         Ok(made)
     }
 
-    /// The planes of one tile, in the picture's channels, at the wanted scale.
-    fn tile(
+    /// The planes of tiles, in the picture's channels, at the wanted scale.
+    fn tiles(
         &self,
         raster: &Raster,
         route: Route,
-        tile: &Tile,
+        tiles: &[Tile],
         pages: Option<&Pages>,
-    ) -> Result<Vec<f32>> {
-        let read = planes(raster, &tile.input);
-        let size = (tile.input.height(), tile.input.width());
-        let (network, chroma) = route.to_network(read.clone(), size.0 * size.1);
-        let made = self.forward(&network, size, pages.map(Book::replay))?;
-        let large = (size.0 * self.network_scale, size.1 * self.network_scale);
-        let large = (large.0 * self.before(), large.1 * self.before());
-        let chroma = bicubic(&chroma, size, large.0 / size.0);
+    ) -> Result<Vec<Vec<f32>>> {
+        let mut requests = Vec::with_capacity(tiles.len());
+        let mut beside = Vec::with_capacity(tiles.len());
+        for tile in tiles {
+            let (planes, chroma) = self.input(raster, route, &tile.input);
+            requests.push(self.request(planes, route, &tile.input, pages.map(Book::replay)));
+            beside.push(chroma);
+        }
+        let made = self.network.forward(requests)?;
+        let finished = tiles
+            .iter()
+            .zip(made)
+            .zip(beside)
+            .map(|((tile, made), chroma)| self.finished(raster, route, &tile.input, made, &chroma));
+        Ok(finished.collect())
+    }
+
+    /// The samples that the network reads, and the chroma that passes beside it. Samples that need
+    /// no arithmetic stay what they are.
+    fn input(&self, raster: &Raster, route: Route, region: &Rect) -> (Planes, Vec<f32>) {
+        let before = self.before();
+        if before == 1 && route != Route::LumaOfRgb {
+            return (sample_planes(raster, region), Vec::new());
+        }
+        let size = (region.height(), region.width());
+        let (planes, chroma) = route.to_network(planes(raster, region), size.0 * size.1);
+        (Planes::F32(bicubic(&planes, size, before)), chroma)
+    }
+
+    fn request(
+        &self,
+        planes: Planes,
+        route: Route,
+        region: &Rect,
+        book: Option<Arc<Book>>,
+    ) -> Request {
+        let interface = self.interface();
+        let range = scale_of(interface, true);
+        let noise = self.settings.noise.unwrap_or(0.0) / 255.0 * range.0;
+        let repeat = route.repeat();
+        Request {
+            planes,
+            channels: interface.picture_channels() / repeat,
+            height: region.height() * self.before(),
+            width: region.width() * self.before(),
+            repeat,
+            range,
+            extra: (interface.extra == Extra::NoiseLevel).then_some(noise),
+            book,
+        }
+    }
+
+    /// A tile's planes of what the network made of it.
+    fn finished(
+        &self,
+        raster: &Raster,
+        route: Route,
+        region: &Rect,
+        mut made: Vec<f32>,
+        chroma: &[f32],
+    ) -> Vec<f32> {
+        let (factor, shift) = scale_of(self.interface(), false);
+        for value in &mut made {
+            *value = *value * factor + shift;
+        }
+        let size = (region.height(), region.width());
+        let factor = self.network_scale * self.before();
+        let large = (size.0 * factor, size.1 * factor);
+        let chroma = bicubic(chroma, size, factor);
         let made = route.to_picture(made, &chroma, large.0 * large.1);
-        let mut made = averaged(made, large, large.0 / size.0 / self.scale);
+        let mut made = averaged(made, large, factor / self.scale);
         if self.settings.strength < 1.0 {
-            let plain = bicubic(&read, size, self.scale);
+            let plain = bicubic(&planes(raster, region), size, self.scale);
             // A gray picture that became coloured is blended with its gray in all channels.
             let plain = plain.iter().cycle();
             for (made, plain) in made.iter_mut().zip(plain) {
                 *made = plain + (*made - plain) * self.settings.strength;
             }
         }
-        Ok(made)
-    }
-
-    /// The network on planes of 0 to 1; so are those that come out.
-    fn forward(
-        &self,
-        input: &[f32],
-        (height, width): (usize, usize),
-        book: Option<Arc<Book>>,
-    ) -> Result<Vec<f32>> {
-        let interface = self.interface();
-        let before = self.before();
-        let mut values = bicubic(input, (height, width), before);
-        let (height, width) = (height * before, width * before);
-        let (factor, shift) = scale_of(interface, true);
-        for value in &mut values {
-            *value = *value * factor + shift;
-        }
-        if interface.extra == Extra::NoiseLevel {
-            let noise = self.settings.noise.unwrap_or(0.0) / 255.0 * factor;
-            values.extend(std::iter::repeat_n(noise, height * width));
-        }
-        let dims = Dims {
-            batch: 1,
-            channels: interface.in_channels(),
-            height,
-            width,
-        };
-        let mut x = self.backend().import(dims, &values)?;
-        drop(values);
-        if let Some(book) = book {
-            x = x.with_book(book);
-        }
-        let y: Act = self.model.network().forward(&x)?;
-        drop(x);
-        let mut made = y.to_vec()?;
-        let (factor, shift) = scale_of(interface, false);
-        for value in &mut made {
-            *value = *value * factor + shift;
-        }
-        Ok(made)
+        made
     }
 
     /// The statistics of the whole picture, from a smaller copy of it, when the network normalises
@@ -295,10 +327,10 @@ impl Task {
             x: 0..padded(small.width()),
             y: 0..padded(small.height()),
         };
-        let size = (region.height(), region.width());
-        let (network, _) = route.to_network(planes(&small, &region), size.0 * size.1);
         let book = Book::collect();
-        self.forward(&network, size, Some(Arc::clone(&book)))?;
+        let (planes, _) = self.input(&small, route, &region);
+        let request = self.request(planes, route, &region, Some(Arc::clone(&book)));
+        self.network.forward(vec![request])?;
         let pages = book.pages();
         Ok((!pages.is_empty()).then_some(pages))
     }
@@ -321,8 +353,7 @@ impl Task {
     fn change(&self, made: &Raster) -> Result<Change> {
         let (width, height) = (made.width() as usize, made.height() as usize);
         let layout = self.layout(width / self.scale, height / self.scale)?;
-        let description = self.model.description();
-        let name = description.architecture;
+        let name = self.description.architecture;
         let summary = match (self.scale, self.settings.strength) {
             (1, 1.0) => format!("passed through a network ({name})"),
             (1, strength) => format!("passed through a network ({name}) with strength {strength}"),
@@ -347,15 +378,11 @@ impl Task {
     }
 
     fn interface(&self) -> Interface {
-        self.model.network().interface()
+        self.description.interface
     }
 
     fn geometry(&self) -> &Geometry {
-        &self.model.description().geometry
-    }
-
-    fn backend(&self) -> &Backend {
-        self.model.backend()
+        &self.description.geometry
     }
 
     /// How often larger the picture is made before it meets the network.
@@ -365,6 +392,14 @@ impl Task {
             Enlargement::Before => self.scale,
         }
     }
+}
+
+/// The profile of colours that are not sRGB. Gray passes as it is: its curve is close to that of
+/// sRGB in every profile that scans have, and a conversion there and back would cost precision.
+fn own_profile(raster: &Raster) -> Option<Arc<[u8]>> {
+    let profile = raster.icc()?;
+    let fits = color::check_profile(profile, ColorModel::Rgb).is_usable();
+    (raster.format().model == ColorModel::Rgb && fits).then(|| Arc::clone(profile))
 }
 
 /// The factor to the network's values (or back), the scale of its luma included.
