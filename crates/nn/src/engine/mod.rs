@@ -19,14 +19,21 @@
 //!
 //! The engine knows no tensor framework, no weights file and no network.
 
+mod activation;
 mod buffer;
 mod kernel;
+mod ops;
+mod planes;
 mod pool;
 
 use std::sync::Arc;
 
+pub use activation::Activation;
 pub use buffer::{Buffer, BufferMut, Shape};
 pub use kernel::Kernel;
+pub use ops::{
+    ChannelSums, Levels, Normalization, PadMode, Padding, Pixels, PixelsMut, Rectangle, Window,
+};
 
 use pool::Pool;
 
