@@ -33,39 +33,51 @@ fn operations(criterion: &mut Criterion) {
         group.sample_size(10);
         group.throughput(Throughput::Bytes(shape.elements() as u64 * 8));
         group.bench_function("import", |b| {
-            b.iter(|| engine.import(shape, black_box(&planes)))
+            b.iter(|| engine.import(shape, black_box(&planes)));
         });
         let mut out = planes.clone();
         group.bench_function("export", |b| {
-            b.iter(|| engine.export_into(&input, &mut out))
+            b.iter(|| engine.export_into(&input, &mut out));
         });
-        group.bench_function("add", |b| b.iter(|| engine.add(&input, &input)));
+        group.bench_function("add", |b| {
+            b.iter(|| engine.add(&input, &input));
+        });
         let tanh = Activation::Tanh;
-        group.bench_function("tanh", |b| b.iter(|| engine.activate(&input, &tanh)));
+        group.bench_function("tanh", |b| {
+            b.iter(|| engine.activate(&input, &tanh));
+        });
         let slopes = Activation::PRelu(vec![0.2; channels]);
-        group.bench_function("prelu", |b| b.iter(|| engine.activate(&input, &slopes)));
-        group.bench_function("channel_sums", |b| b.iter(|| engine.channel_sums(&input)));
+        group.bench_function("prelu", |b| {
+            b.iter(|| engine.activate(&input, &slopes));
+        });
+        group.bench_function("channel_sums", |b| {
+            b.iter(|| engine.channel_sums(&input));
+        });
         let how = Normalization::default();
         group.bench_function("instance_norm", |b| {
-            b.iter(|| engine.instance_norm(&input, &how))
+            b.iter(|| engine.instance_norm(&input, &how));
         });
         group.bench_function("concatenate", |b| {
-            b.iter(|| engine.concatenate(&[&input, &input]))
+            b.iter(|| engine.concatenate(&[&input, &input]));
         });
         group.bench_function("reflect", |b| {
             b.iter(|| engine.pad(&input, Padding::all(3), PadMode::Reflection));
         });
         let window = Window::square(2);
-        group.bench_function("max_pool", |b| b.iter(|| engine.max_pool(&input, &window)));
+        group.bench_function("max_pool", |b| {
+            b.iter(|| engine.max_pool(&input, &window));
+        });
         if channels % 16 == 0 {
             group.bench_function("pixel_shuffle", |b| {
-                b.iter(|| engine.pixel_shuffle(&input, 4))
+                b.iter(|| engine.pixel_shuffle(&input, 4));
             });
         }
         group.bench_function("bilinear_half", |b| {
             b.iter(|| engine.resize_bilinear(&input, side / 2, side / 2, false));
         });
-        group.bench_function("gram", |b| b.iter(|| engine.gram_matrix(&input, true)));
+        group.bench_function("gram", |b| {
+            b.iter(|| engine.gram_matrix(&input, true));
+        });
         let samples = vec![100_u8; shape.elements()];
         let picture = Pixels {
             samples: &samples,

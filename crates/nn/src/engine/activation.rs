@@ -1,27 +1,10 @@
-//! What follows a layer: functions of one value, the same on every processor.
+//! Activations of single values and of blocks of lanes, the same on every processor.
 //!
 //! The functions of the system's mathematical library differ from machine to machine in their last
 //! bits. Those here consist of additions, multiplications and divisions alone, so that equal input
 //! gives equal bytes, and they are written without branches, so that vectors of them can be taken.
 
-/// A function of one value that follows a layer.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub enum Activation {
-    /// The value itself.
-    #[default]
-    None,
-    /// The value, or zero when it is negative.
-    Relu,
-    /// The value, or this many times the value when it is negative.
-    LeakyRelu(f32),
-    /// The value, or its channel's slope times the value when it is negative. One slope stands for
-    /// all channels.
-    PRelu(Vec<f32>),
-    /// The hyperbolic tangent: at most 2e-7 off.
-    Tanh,
-    /// The logistic function 1 / (1 + e^-x): at most 2e-7 off.
-    Sigmoid,
-}
+use super::conv::Activation;
 
 impl Activation {
     /// The function of one value of a channel. NaN stays NaN.

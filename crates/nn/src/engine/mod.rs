@@ -21,6 +21,7 @@
 
 mod activation;
 mod buffer;
+mod conv;
 mod kernel;
 mod ops;
 mod planes;
@@ -28,8 +29,11 @@ mod pool;
 
 use std::sync::Arc;
 
-pub use activation::Activation;
 pub use buffer::{Buffer, BufferMut, Shape};
+pub use conv::{
+    Activation, AddOrder, Algorithm, Conv2d, ConvShape, ConvTranspose2d, Epilogue, Precision,
+    Residual, TransposeShape, conv2d_input_gradient, conv2d_weight_gradient,
+};
 pub use kernel::Kernel;
 pub use ops::{
     ChannelSums, Levels, Normalization, PadMode, Padding, Pixels, PixelsMut, Rectangle, Window,

@@ -3,8 +3,8 @@
 use fonds_core::{Code, Error, Result};
 
 use super::super::Engine;
-use super::super::activation::Activation;
 use super::super::buffer::{Buffer, Shape};
+use super::super::conv::Activation;
 use super::rows::{blocks, blocks_mut, clear_padding, per_lane, same_shape, with_lanes};
 
 impl Engine {

@@ -4,8 +4,8 @@
 use fonds_core::{Code, Error, Result};
 
 use super::super::Engine;
-use super::super::activation::Activation;
 use super::super::buffer::{Buffer, Shape};
+use super::super::conv::Activation;
 use super::arithmetic::check_activation;
 use super::rows::{blocks, blocks_mut, clear_padding, per_lane, same_shape, with_lanes};
 use super::statistics::ChannelSums;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use safetensors::{Dtype, SafeTensors};
 
 use super::super::Engine;
-use super::super::activation::Activation;
 use super::super::buffer::{Buffer, Shape};
+use super::super::conv::Activation;
 use super::testing::engine;
 use super::{Normalization, PadMode, Padding, Rectangle, Window};
 

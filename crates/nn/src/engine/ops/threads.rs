@@ -1,7 +1,7 @@
 //! The operations on one, two and five threads: the same bits.
 
-use super::super::activation::Activation;
 use super::super::buffer::{Buffer, Shape};
+use super::super::conv::Activation;
 use super::testing::{engine, expect_thread_independence, filled};
 use super::{Levels, Normalization, PadMode, Padding, Pixels, Rectangle, Window};
 

@@ -1,0 +1,267 @@
+//! Convolutions on activations: Winograd where it pays, direct otherwise, and their transposes.
+
+mod direct;
+mod epilogue;
+mod geometry;
+mod gradient;
+mod memory;
+mod shape;
+mod simd;
+mod transpose;
+mod winograd;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_backward;
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use fonds_core::{Code, Error, Result};
+
+pub use epilogue::{Activation, AddOrder, Epilogue, Residual};
+pub use gradient::conv2d_weight_gradient;
+pub use shape::{ConvShape, TransposeShape};
+pub use transpose::{ConvTranspose2d, conv2d_input_gradient};
+
+use super::{Buffer, Engine, Kernel, Shape};
+use direct::{Direct, Sizes};
+use epilogue::{Finish, padded};
+use geometry::Geometry;
+use memory::{Output, sources};
+use winograd::Winograd;
+
+/// How a convolution is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Algorithm {
+    /// Winograd's F(4 × 4, 3 × 3) where it applies and pays, else direct.
+    #[default]
+    Auto,
+    /// Every product as it stands: results do not depend, not even in their last bits, on where in
+    /// a picture a pixel is.
+    Direct,
+    /// Winograd's F(4 × 4, 3 × 3): 3 × 3 taps, stride 1, dilation 1, padding 0 or 1, more than four
+    /// channels on both sides of each group.
+    Winograd,
+}
+
+/// What products are made in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// Transformed inputs and weights of Winograd rounded to bf16, sums in 32 bits; all else as
+    /// [`Precision::F32`].
+    Bf16,
+}
+
+/// A convolution with its weights, packed for one kernel path.
+///
+/// ```
+/// use fonds_nn::engine::{
+///     Activation, Algorithm, Conv2d, ConvShape, Engine, Epilogue, Kernel, Precision, Shape,
+/// };
+///
+/// # fn main() -> fonds_core::Result<()> {
+/// let kernel = Kernel::detect();
+/// let engine = Engine::new(kernel);
+/// let shape = ConvShape::same(3, 8, 3);
+/// let weight = vec![0.1; shape.weights()];
+/// let conv = Conv2d::new(kernel, shape, &weight, None, Algorithm::Auto, Precision::F32)?;
+///
+/// let picture = Shape { batch: 1, height: 4, width: 4, channels: 3 };
+/// let input = engine.import(picture, &[1.0; 48])?;
+/// let output = conv.forward(&engine, &[&input], &Epilogue::activation(&Activation::Relu))?;
+/// assert!((output.pixel(0, 1, 1)[0] - 2.7).abs() < 1e-6);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Conv2d {
+    kernel: Kernel,
+    shape: ConvShape,
+    algorithm: Algorithm,
+    bias: Vec<f32>,
+    /// As given; the ways to compute pack it when they are first needed.
+    weight: Vec<f32>,
+    winograd: OnceLock<Winograd>,
+    direct: OnceLock<Direct>,
+}
+
+impl fmt::Debug for Conv2d {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conv2d")
+            .field("kernel", &self.kernel)
+            .field("shape", &self.shape)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tiles of a picture below which Winograd's weights, four times the plain ones, take longer to
+/// read than its products save.
+const FEWEST_TILES: usize = 9;
+
+/// Channels below which Winograd's transforms take longer than its products save.
+const FEWEST_CHANNELS: usize = 8;
+
+impl Conv2d {
+    /// Takes weights `[out][in / groups][kernel height][kernel width]` and a bias for each output
+    /// channel.
+    ///
+    /// # Errors
+    /// `model_error` when the shape, the number of weights or of biases cannot be, or when Winograd
+    /// is asked for and does not apply; `not_built_in` when the processor lacks the kernel's
+    /// instructions or bf16 products.
+    pub fn new(
+        kernel: Kernel,
+        shape: ConvShape,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        algorithm: Algorithm,
+        precision: Precision,
+    ) -> Result<Self> {
+        shape.validate()?;
+        shape::check_lengths(weight, shape.weights(), bias, shape.out_channels)?;
+        check_available(kernel, precision)?;
+        if algorithm == Algorithm::Winograd && !winograd_applies(&shape) {
+            let message = "winograd is for 3 × 3 taps, stride and dilation 1, padding 0 or 1, more \
+                           than 4 channels and one group";
+            return Err(Error::new(Code::ModelError, message));
+        }
+        let zeros = vec![0.0; shape.out_channels];
+        Ok(Self {
+            kernel,
+            shape,
+            algorithm,
+            bias: padded(bias.unwrap_or(&zeros)),
+            weight: weight.to_vec(),
+            winograd: OnceLock::new(),
+            direct: OnceLock::new(),
+        })
+    }
+
+    /// The size.
+    pub fn shape(&self) -> &ConvShape {
+        &self.shape
+    }
+
+    /// Convolves. The channels of the inputs follow each other, as if they were concatenated; all
+    /// but the last input must have a multiple of 16.
+    ///
+    /// # Shapes
+    /// Inputs `n × h × w × cᵢ` with `Σ cᵢ = in_channels`; output `n × h' × w' × out_channels` with
+    /// [`ConvShape::output`].
+    ///
+    /// # Errors
+    /// `model_error` when the sizes do not fit each other or the kernel is not the engine's; `oom`
+    /// when there is no memory.
+    pub fn forward(
+        &self,
+        engine: &Engine,
+        inputs: &[&Buffer],
+        epilogue: &Epilogue<'_>,
+    ) -> Result<Buffer> {
+        check_engine(self.kernel, engine)?;
+        let sources = sources(inputs, self.shape.in_channels)?;
+        let input = sources[0].shape;
+        let (height, width) = self.shape.output(input.height, input.width)?;
+        let shape = Shape {
+            batch: input.batch,
+            height,
+            width,
+            channels: self.shape.out_channels,
+        };
+        let finish = Finish::new(&self.bias, shape, epilogue)?;
+        let mut buffer = engine.buffer(shape)?;
+        let output = Output::new(&mut buffer);
+        if self.by_winograd(height, width) {
+            self.winograd().forward(&sources, &output, &finish);
+        } else {
+            let geometry = Geometry::of_convolution(&self.shape, [height, width]);
+            self.direct().forward(&geometry, &sources, &output, &finish);
+        }
+        Ok(buffer.freeze())
+    }
+
+    fn by_winograd(&self, height: usize, width: usize) -> bool {
+        let shape = &self.shape;
+        match self.algorithm {
+            Algorithm::Direct => false,
+            Algorithm::Winograd => true,
+            Algorithm::Auto => {
+                winograd_applies(shape)
+                    && shape.in_channels.min(shape.out_channels) >= FEWEST_CHANNELS
+                    && height.div_ceil(4) * width.div_ceil(4) >= FEWEST_TILES
+            }
+        }
+    }
+
+    fn winograd(&self) -> &Winograd {
+        self.winograd.get_or_init(|| {
+            let ConvShape {
+                in_channels,
+                out_channels,
+                padding,
+                ..
+            } = self.shape;
+            Winograd::new(
+                self.kernel,
+                [in_channels, out_channels],
+                padding,
+                &self.weight,
+            )
+        })
+    }
+
+    fn direct(&self) -> &Direct {
+        self.direct.get_or_init(|| {
+            let shape = &self.shape;
+            let sizes = Sizes {
+                inputs: shape.in_channels,
+                outputs: shape.out_channels,
+                groups: shape.groups,
+                taps: shape.kernel,
+            };
+            let inputs = shape.in_channels / shape.groups;
+            let [rows, columns] = shape.kernel;
+            Direct::new(self.kernel, sizes, |output, input, row, column| {
+                self.weight[((output * inputs + input) * rows + row) * columns + column]
+            })
+        })
+    }
+}
+
+fn winograd_applies(shape: &ConvShape) -> bool {
+    shape.kernel == [3, 3]
+        && shape.stride == [1, 1]
+        && shape.dilation == [1, 1]
+        && shape.padding.iter().all(|&padding| padding <= 1)
+        && shape.groups == 1
+        && shape.in_channels > 4
+        && shape.out_channels > 4
+}
+
+fn check_available(kernel: Kernel, precision: Precision) -> Result<()> {
+    if !kernel.is_available() {
+        let message = format!("this processor has no {kernel} instructions");
+        return Err(Error::new(Code::NotBuiltIn, message));
+    }
+    if precision == Precision::Bf16 {
+        let message = "this kernel path has no bf16 products";
+        return Err(Error::new(Code::NotBuiltIn, message));
+    }
+    Ok(())
+}
+
+fn check_engine(kernel: Kernel, engine: &Engine) -> Result<()> {
+    if engine.kernel() == kernel {
+        return Ok(());
+    }
+    let message = format!(
+        "weights are packed for {kernel}, the engine uses {}",
+        engine.kernel()
+    );
+    Err(Error::new(Code::ModelError, message))
+}
