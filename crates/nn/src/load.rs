@@ -21,7 +21,7 @@ use crate::weights::{Tensors, expect};
 /// # Errors
 /// Those of the constructor.
 pub fn expected_keys<N>(
-    make: impl FnOnce(VarBuilder<'_>) -> Result<N>,
+    make: impl FnOnce(VarBuilder<'static>) -> Result<N>,
 ) -> Result<Vec<(String, Vec<usize>)>> {
     let asked = Asked::default();
     let backend: Box<dyn SimpleBackend> = Box::new(asked.clone());
@@ -43,7 +43,7 @@ pub fn load<N>(
     tensors: &Tensors,
     backend: &Backend,
     ignore: impl Fn(&str) -> bool,
-    make: impl Fn(VarBuilder<'_>) -> Result<N>,
+    make: impl Fn(VarBuilder<'static>) -> Result<N>,
 ) -> Result<N> {
     let expected = expected_keys(&make)?;
     expect(what, &expected, tensors, ignore)?;

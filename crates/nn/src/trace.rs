@@ -188,16 +188,17 @@ pub fn trace(channels: usize, forward: impl FnOnce(&Act) -> Result<Act>) -> Resu
 fn geometry(nodes: &[Node], output: &Traced) -> Geometry {
     let used = used(nodes, output.node);
     let global = used.iter().any(|&index| nodes[index].global);
+    let rates = rates(nodes);
     let multiple_of = used
         .iter()
-        .map(|&index| SIDE / gcd(SIDE, nodes[index].dims.height))
+        .map(|&index| rates[index].1)
         .fold(1, |all, one| all / gcd(all, one) * one);
-    let halo = |blocked| (!global).then(|| halo(nodes, output, multiple_of, blocked));
+    let scale = rates[output.node];
+    let halo = |blocked| (!global).then(|| halo(nodes, output, scale, multiple_of, blocked));
     let pixels = (SIDE * SIDE) as f64;
     let operations: u64 = used.iter().map(|&index| nodes[index].operations).sum();
-    let common = gcd(output.dims.height, SIDE);
     Geometry {
-        scale: (output.dims.height / common, SIDE / common),
+        scale,
         halo: halo(false),
         block_halo: halo(true),
         multiple_of,
@@ -205,6 +206,25 @@ fn geometry(nodes: &[Node], output: &Traced) -> Geometry {
         operations_per_pixel: operations as f64 / pixels,
         bytes_per_pixel: peak_bytes(nodes, output.node) / pixels,
     }
+}
+
+/// Pixels of each node for one pixel of the input, along each side, as a reduced fraction. Padding
+/// and what kernels use up at the edges does not count.
+fn rates(nodes: &[Node]) -> Vec<(usize, usize)> {
+    let mut rates: Vec<(usize, usize)> = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let (up, down) = node.inputs.first().map_or((1, 1), |&input| rates[input]);
+        let (up, down) = match node.reads[0] {
+            Reads::Window { stride, .. } => (up, down * stride),
+            Reads::Shrink(factor) => (up, down * factor),
+            Reads::Transposed { stride, .. } => (up * stride, down),
+            Reads::Expand(factor) | Reads::Interpolate { factor, .. } => (up * factor, down),
+            Reads::Same | Reads::Shift { .. } => (up, down),
+        };
+        let common = gcd(up, down);
+        rates.push((up / common, down / common));
+    }
+    rates
 }
 
 /// The nodes that the output depends on, in the order of their making.
@@ -222,16 +242,21 @@ fn used(nodes: &[Node], output: usize) -> Vec<usize> {
 }
 
 /// How far beyond a tile in the middle of the picture the pixels lie that its output depends on.
-fn halo(nodes: &[Node], output: &Traced, multiple_of: usize, blocked: bool) -> usize {
+fn halo(
+    nodes: &[Node],
+    output: &Traced,
+    (up, down): (usize, usize),
+    multiple_of: usize,
+    blocked: bool,
+) -> usize {
     let step = if blocked { 4 * multiple_of } else { multiple_of };
     let from = (SIDE / 2) / step * step;
     // The longest tile that the halo is asked for; more changes nothing.
     let to = from + step * 4;
     let mut farthest = 0;
     for axis in 0..2 {
-        let sides = |node: &Node| [node.dims.height, node.dims.width][axis];
         let mut ranges: Vec<Option<(isize, isize)>> = vec![None; nodes.len()];
-        let scaled = |at: usize| (at * sides(&nodes[output.node]) / SIDE) as isize;
+        let scaled = |at: usize| (at * up / down) as isize;
         ranges[output.node] = Some((scaled(from), scaled(to)));
         for index in (0..=output.node).rev() {
             let Some(range) = ranges[index] else { continue };

@@ -10,14 +10,18 @@
 mod activation;
 mod conv;
 mod conv_transpose;
+mod conv_transpose_norm;
 mod norm;
 mod pad;
 mod pool;
 mod resample;
+mod spectral;
 
 pub use activation::Activation;
 pub use conv::{Conv2d, ConvConfig};
 pub use conv_transpose::{ConvTranspose2d, ConvTransposeConfig};
+pub use conv_transpose_norm::ConvTransposeNorm;
 pub use norm::{BatchNorm2d, BatchNormMode, ConvNorm, InstanceNorm2d, Norm};
 pub use pad::{PadMode, Padding};
 pub use pool::Pool;
+pub use spectral::SpectralConv2d;

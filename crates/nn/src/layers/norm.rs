@@ -56,6 +56,14 @@ impl BatchNorm2d {
     }
 
     /// Factor and shift of each channel, when the statistics are fixed.
+    pub(super) fn fixed_factors(&self) -> Result<Option<(Tensor, Tensor)>> {
+        match self.mode {
+            BatchNormMode::Running => self.factors().in_network().map(Some),
+            BatchNormMode::Batch => Ok(None),
+        }
+    }
+
+    /// Factor and shift of each channel by the statistics of the checkpoint.
     fn factors(&self) -> candle_core::Result<(Tensor, Tensor)> {
         let scale = (&self.weight / (&self.running_var + self.eps)?.sqrt()?)?;
         let shift = (&self.bias - (&self.running_mean * &scale)?)?;
@@ -386,14 +394,13 @@ impl ConvNorm {
         let (Norm::Batch(norm), Data::Engine(..)) = (&self.norm, &x.data) else {
             return Ok(None);
         };
-        if norm.mode == BatchNormMode::Batch {
-            return Ok(None);
-        }
         let mut folded = self.folded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(conv) = folded.as_ref() {
             return Ok(Some(Arc::clone(conv)));
         }
-        let (scale, shift) = norm.factors().in_network()?;
+        let Some((scale, shift)) = norm.fixed_factors()? else {
+            return Ok(None);
+        };
         let conv = self.conv.folded(&scale, &shift)?;
         let conv = Arc::new(conv.with_activation(self.activation.clone()));
         *folded = Some(Arc::clone(&conv));

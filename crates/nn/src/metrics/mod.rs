@@ -1,4 +1,4 @@
-//! How far a picture is from another one: PSNR, SSIM, MS-SSIM, the pure part of LPIPS, and tone.
+//! How far a picture is from another one: PSNR, SSIM, MS-SSIM, LPIPS, and tone.
 //!
 //! Conventions are those of BasicSR, which published figures of super-resolution mostly follow:
 //! samples from 0 to 255, as many pixels cropped from the border as the scale, all channels of RGB
@@ -20,7 +20,7 @@ mod psnr;
 mod ssim;
 mod tone;
 
-pub use lpips::lpips_layer;
+pub use lpips::{Lpips, lpips_layer};
 pub use picture::Picture;
 pub use psnr::{mean_squared_error, psnr};
 pub use ssim::{MS_SSIM_MIN_SIDE, SSIM_MIN_SIDE, ms_ssim, ssim};

@@ -1,0 +1,4 @@
+//! The networks of the zoo, from the outside.
+
+mod parity;
+mod recognition;
