@@ -15,7 +15,7 @@
 
 No step has an optimiser. All have one picture, f32 and random weights where nothing is said.
 
-Rivals: `ncnn` (Winograd, f32 throughout, converted by pnnx), `onnxruntime`, `torch` (eager, channels last,
+Rivals: `ncnn` (Winograd, f32 throughout, converted by pnnx, RRDBNet by hand), `onnxruntime`, `torch` (eager, channels last,
 inference mode), `torch-bf16` (the same in bfloat16; steps under autocast). Each runs in a process of its
 own that has warmed up and waits for its turn; a round asks every one of them once, and each then runs as
 many iterations as fill half a second. `--ours CMD` is called in the same rounds with the case's name and
@@ -198,18 +198,86 @@ def quiet():
         os.close(nowhere)
 
 
+class NcnnGraph:
+    """Writes the two files of an ncnn network, for layers that RRDBNet has.
+
+    pnnx took more than 20 GB of memory for its 23 blocks.
+    """
+
+    def __init__(self):
+        self.layers, self.blobs, self.weights = ["Input in0 0 1 in0"], 1, bytearray()
+
+    def add(self, kind, inputs, outputs=1, settings=""):
+        made = [f"b{self.blobs + i}" for i in range(outputs)]
+        self.blobs += outputs
+        name = f"{kind.lower()}_{len(self.layers)}"
+        words = [kind, name, str(len(inputs)), str(outputs), *inputs, *made, settings]
+        self.layers.append(" ".join(words))
+        return made if outputs > 1 else made[0]
+
+    def split(self, blob, count):
+        return self.add("Split", [blob], count)
+
+    def conv(self, blob, module, leaky=False):
+        weight, bias = (tensor.detach().numpy() for tensor in (module.weight, module.bias))
+        # The four zero bytes say that the weights are f32.
+        self.weights += bytes(4) + weight.tobytes() + bias.tobytes()
+        settings = f"0={weight.shape[0]} 1={weight.shape[2]} 4={weight.shape[2] // 2} 5=1 6={weight.size}"
+        return self.add("Convolution", [blob], 1, settings + (" 9=2 -23310=1,0.2" if leaky else ""))
+
+    def scaled_sum(self, blob, other):
+        return self.add("BinaryOp", [self.add("BinaryOp", [blob], 1, "0=2 1=1 2=0.2"), other], 1, "0=0")
+
+    def doubled(self, blob):
+        return self.add("Interp", [blob], 1, "0=1 1=2.0 2=2.0")
+
+    def write(self, stem, last):
+        self.layers[-1] = self.layers[-1].replace(f" {last} ", " out0 ")
+        text = "\n".join(["7767517", f"{len(self.layers)} {self.blobs}", *self.layers])
+        Path(f"{stem}.ncnn.param").write_text(text + "\n")
+        Path(f"{stem}.ncnn.bin").write_bytes(self.weights)
+
+
+def write_rrdb(model, stem):
+    graph = NcnnGraph()
+    y, first = graph.split(graph.conv("in0", model.conv_first), 2)
+    for block in model.body:
+        y, whole = graph.split(y, 2)
+        for dense in (block.rdb1, block.rdb2, block.rdb3):
+            # Each is needed by every convolution after it; the input by the sum as well.
+            *copies, kept = graph.split(y, 6)
+            uses = [copies]
+            for i in range(1, 5):
+                inputs = [left.pop() for left in uses]
+                joined = inputs[0] if i == 1 else graph.add("Concat", inputs, 1, "0=0")
+                made = graph.conv(joined, getattr(dense, f"conv{i}"), leaky=True)
+                uses.append([made] if i == 4 else graph.split(made, 5 - i))
+            joined = graph.add("Concat", [left.pop() for left in uses], 1, "0=0")
+            y = graph.scaled_sum(graph.conv(joined, dense.conv5), kept)
+        y = graph.scaled_sum(y, whole)
+    y = graph.add("BinaryOp", [graph.conv(y, model.conv_body), first], 1, "0=0")
+    for up in (model.conv_up1, model.conv_up2):
+        y = graph.conv(graph.doubled(y), up, leaky=True)
+    last = graph.conv(graph.conv(y, model.conv_hr, leaky=True), model.conv_last)
+    graph.write(stem, last)
+
+
 def by_ncnn(case, threads, folder):
     import ncnn
     import numpy as np
-    import pnnx
     import torch
 
     torch.manual_seed(0)
     model, shape = network(case)
     stem = str(Path(folder, case))
-    os.chdir(folder)
-    with quiet():
-        pnnx.export(model, f"{stem}.pt", (torch.rand(shape),), fp16=False)
+    if case == "rrdb":
+        write_rrdb(model, stem)
+    else:
+        import pnnx
+
+        os.chdir(folder)
+        with quiet():
+            pnnx.export(model, f"{stem}.pt", (torch.rand(shape),), fp16=False)
     net = ncnn.Net()
     net.opt.num_threads = threads
     net.opt.use_winograd_convolution = True
@@ -217,8 +285,8 @@ def by_ncnn(case, threads, folder):
     net.opt.use_packing_layout = True
     for name in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage"):
         setattr(net.opt, f"use_{name}", False)
-    net.load_param(f"{stem}.ncnn.param")
-    net.load_model(f"{stem}.ncnn.bin")
+    if net.load_param(f"{stem}.ncnn.param") != 0 or net.load_model(f"{stem}.ncnn.bin") != 0:
+        sys.exit("ncnn does not load what was converted")
     x = torch.rand(shape)
 
     def forward(value):

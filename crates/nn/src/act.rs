@@ -10,7 +10,7 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor};
 use fonds_core::{Code, Error, Result};
 
-use crate::engine::{Activation, Buffer, Engine, Shape};
+use crate::engine::{Activation, Buffer, Engine};
 use crate::error::TensorResult;
 use crate::statistics::Book;
 use crate::trace::{Reads, Traced};
@@ -206,8 +206,10 @@ impl Act {
         }
         match &first.data {
             Data::Tensor(_) => {
-                let tensors: Vec<Tensor> =
-                    parts.iter().map(|part| part.tensor().cloned()).collect::<Result<_>>()?;
+                let tensors: Vec<Tensor> = parts
+                    .iter()
+                    .map(|part| part.tensor().cloned())
+                    .collect::<Result<_>>()?;
                 let joined = Tensor::cat(&tensors, 1).in_network()?;
                 Ok(first.with_data(Data::Tensor(joined)))
             }
@@ -225,7 +227,10 @@ impl Act {
                 Ok(first.with_buffer(engine, buffer))
             }
             Data::Traced(traced) => {
-                let others: Vec<&Traced> = parts[1..].iter().filter_map(|part| part.as_trace()).collect();
+                let others: Vec<&Traced> = parts[1..]
+                    .iter()
+                    .filter_map(|part| part.as_trace())
+                    .collect();
                 let channels = parts.iter().map(|part| part.dims().channels).sum();
                 Ok(first.with_data(Data::Traced(traced.join(&others, channels))))
             }
@@ -380,7 +385,9 @@ impl Act {
                     Tensor::from_slice(values, (1, channels, 1, 1), tensor.device())?
                         .to_dtype(tensor.dtype())
                 };
-                tensor.broadcast_mul(&row(scale)?)?.broadcast_add(&row(shift)?)
+                tensor
+                    .broadcast_mul(&row(scale)?)?
+                    .broadcast_add(&row(shift)?)
             },
             |engine, buffer| engine.affine(buffer, scale, shift, &Activation::None),
         )
@@ -406,22 +413,6 @@ impl Act {
             |tensor| tensor.narrow(1, start, len)?.contiguous(),
             |engine, buffer| engine.narrow(buffer, start, len),
         )
-    }
-
-    /// The size in the words of the engine.
-    pub(crate) fn shape(&self) -> Shape {
-        let Dims {
-            batch,
-            channels,
-            height,
-            width,
-        } = self.dims();
-        Shape {
-            batch,
-            height,
-            width,
-            channels,
-        }
     }
 }
 

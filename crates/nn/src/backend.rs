@@ -130,7 +130,12 @@ impl Backend {
                 dtype: numbers.dtype(),
             }),
             Err(error) => {
-                let first = error.to_string().lines().next().unwrap_or_default().to_owned();
+                let first = error
+                    .to_string()
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
                 let message = format!("GPU {ordinal} cannot be used");
                 let error = Error::new(Code::ModelError, message).caused_by(first);
                 Err(error
@@ -244,7 +249,10 @@ mod tests {
             let choice: DeviceChoice = text.parse().unwrap();
             assert_eq!(choice.to_string(), text);
         }
-        assert_eq!("cuda".parse::<DeviceChoice>().unwrap().to_string(), "cuda:0");
+        assert_eq!(
+            "cuda".parse::<DeviceChoice>().unwrap().to_string(),
+            "cuda:0"
+        );
         for text in ["", "gpu", "cuda:", "cuda:a", "cuda:1,1", "CPU"] {
             let error = text.parse::<DeviceChoice>().unwrap_err();
             assert_eq!(error.code(), Code::InvalidRequest, "{text}");

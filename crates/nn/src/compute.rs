@@ -83,7 +83,10 @@ impl Request {
         let to = |unit: f32| unit * factor + shift;
         let mut values: Vec<f32> = match &self.planes {
             Planes::U8(samples) => samples.iter().map(|&s| to(f32::from(s) / 255.0)).collect(),
-            Planes::U16(samples) => samples.iter().map(|&s| to(f32::from(s) / 65535.0)).collect(),
+            Planes::U16(samples) => samples
+                .iter()
+                .map(|&s| to(f32::from(s) / 65535.0))
+                .collect(),
             Planes::F32(samples) => samples.iter().map(|&s| to(s)).collect(),
         };
         values = values.repeat(self.repeat);
@@ -135,7 +138,11 @@ impl Lanes {
 
     /// How many tiles a caller should hand over at once.
     pub fn group(&self) -> usize {
-        let threaded = self.lanes.iter().filter(|lane| lane.worker.is_some()).count();
+        let threaded = self
+            .lanes
+            .iter()
+            .filter(|lane| lane.worker.is_some())
+            .count();
         if threaded == 0 { 1 } else { BATCH * threaded }
     }
 
@@ -281,8 +288,17 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(
+            self.jobs
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread {
             drop(thread.join());
         }
@@ -371,9 +387,11 @@ fn together(
         .map(|request| upload(backend.device(), backend.dtype(), request).in_network())
         .collect::<Result<_>>()?;
     let mut x = Act::from_tensor(Tensor::cat(&tensors, 0).in_network()?)?;
-    if let [Request {
-        book: Some(book), ..
-    }] = requests
+    if let [
+        Request {
+            book: Some(book), ..
+        },
+    ] = requests
     {
         x = x.with_book(Arc::clone(book));
     }
@@ -402,7 +420,9 @@ fn upload(device: &Device, dtype: DType, request: &Request) -> candle_core::Resu
             let low = half(|sample| (sample & 0xff) as u8)?;
             (high.affine(256.0, 0.0)? + low)?.affine(factor / 65535.0, shift)?
         }
-        Planes::F32(samples) => Tensor::from_slice(samples, shape, device)?.affine(factor, shift)?,
+        Planes::F32(samples) => {
+            Tensor::from_slice(samples, shape, device)?.affine(factor, shift)?
+        }
     };
     let repeated = values.repeat((1, request.repeat, 1, 1))?;
     let whole = match request.extra {
@@ -419,8 +439,16 @@ fn upload(device: &Device, dtype: DType, request: &Request) -> candle_core::Resu
 fn download(y: &Tensor) -> candle_core::Result<Vec<f32>> {
     let y = y.flatten_all()?;
     match y.dtype() {
-        DType::F16 => Ok(y.to_vec1::<half::f16>()?.into_iter().map(f32::from).collect()),
-        DType::BF16 => Ok(y.to_vec1::<half::bf16>()?.into_iter().map(f32::from).collect()),
+        DType::F16 => Ok(y
+            .to_vec1::<half::f16>()?
+            .into_iter()
+            .map(f32::from)
+            .collect()),
+        DType::BF16 => Ok(y
+            .to_vec1::<half::bf16>()?
+            .into_iter()
+            .map(f32::from)
+            .collect()),
         _ => y.to_dtype(DType::F32)?.to_vec1(),
     }
 }
@@ -519,7 +547,9 @@ mod tests {
     #[test]
     fn what_not_even_fits_alone_is_an_error() {
         let on = lanes(Backend::cpu_tensors(), &doubling(0));
-        let error = on.forward(vec![request(Planes::U8(vec![0; 4]), 1)]).unwrap_err();
+        let error = on
+            .forward(vec![request(Planes::U8(vec![0; 4]), 1)])
+            .unwrap_err();
         assert_eq!(error.code(), Code::Oom);
     }
 }

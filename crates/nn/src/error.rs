@@ -13,12 +13,12 @@ pub trait TensorResult<T> {
 
 impl<T> TensorResult<T> for candle_core::Result<T> {
     fn in_network(self) -> Result<T> {
-        self.map_err(from_candle)
+        self.map_err(|error| from_candle(&error))
     }
 }
 
 /// An error of candle as one of fonds.
-pub fn from_candle(error: candle_core::Error) -> Error {
+pub fn from_candle(error: &candle_core::Error) -> Error {
     let text = error.to_string();
     // candle wraps the driver's errors as text.
     let first = text.lines().next().unwrap_or_default().to_owned();

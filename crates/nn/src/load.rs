@@ -56,12 +56,19 @@ pub fn load<N>(
         let tensor = Tensor::from_vec(values, tensor.shape(), backend.device()).in_network()?;
         found.insert(key, tensor.to_dtype(backend.dtype()).in_network()?);
     }
-    make(VarBuilder::from_tensors(found, backend.dtype(), backend.device()))
+    make(VarBuilder::from_tensors(
+        found,
+        backend.dtype(),
+        backend.device(),
+    ))
 }
 
 /// Notes what is asked for; answers with zeros that take no memory.
 #[derive(Clone, Default)]
-struct Asked(Arc<Mutex<Vec<(String, Vec<usize>)>>>);
+struct Asked(Arc<Mutex<Keys>>);
+
+/// Names and shapes.
+type Keys = Vec<(String, Vec<usize>)>;
 
 impl SimpleBackend for Asked {
     fn get(

@@ -21,13 +21,19 @@ pub fn sample_planes(raster: &Raster, region: &Rect) -> Planes {
     let first: Vec<usize> = (0..raster.format().color_channels()).collect();
     match raster.samples() {
         Samples::U8(samples) => {
-            Planes::U8(region_planes(raster, samples, region, &first, |sample| sample))
+            Planes::U8(region_planes(raster, samples, region, &first, |sample| {
+                sample
+            }))
         }
         Samples::U16(samples) => {
-            Planes::U16(region_planes(raster, samples, region, &first, |sample| sample))
+            Planes::U16(region_planes(raster, samples, region, &first, |sample| {
+                sample
+            }))
         }
         Samples::F32(samples) => {
-            Planes::F32(region_planes(raster, samples, region, &first, |sample| sample))
+            Planes::F32(region_planes(raster, samples, region, &first, |sample| {
+                sample
+            }))
         }
     }
 }
@@ -80,7 +86,7 @@ pub fn write_planes(raster: &mut Raster, region: &Rect, planes: &[f32]) {
     let stride = raster.format().channels();
     let pixels = region.width() * region.height();
     assert!(
-        planes.len() % pixels == 0 && planes.len() / pixels <= stride,
+        planes.len().is_multiple_of(pixels) && planes.len() / pixels <= stride,
         "planes for {region:?}"
     );
     if let Some(samples) = raster.as_mut_slice::<u8>() {
@@ -131,12 +137,19 @@ mod tests {
         all.extend(alpha_plane(&from, &region).unwrap());
         let mut to = Raster::new(4, 3, from.format());
         write_planes(&mut to, &region, &all);
-        let (from, to) = (from.as_slice::<u16>().unwrap(), to.as_slice::<u16>().unwrap());
+        let (from, to) = (
+            from.as_slice::<u16>().unwrap(),
+            to.as_slice::<u16>().unwrap(),
+        );
         for y in 0..3 {
             for x in 0..4 {
                 let at = (y * 4 + x) * 4..(y * 4 + x) * 4 + 4;
                 let inside = region.x.contains(&x) && region.y.contains(&y);
-                let expected = if inside { &from[at.clone()] } else { &[0; 4][..] };
+                let expected = if inside {
+                    &from[at.clone()]
+                } else {
+                    &[0; 4][..]
+                };
                 assert_eq!(&to[at], expected, "{x}, {y}");
             }
         }

@@ -72,7 +72,8 @@ impl Book {
         match pages.get(index) {
             Some(page) if page.mean.len() == channels => Ok(Some(Arc::clone(page))),
             _ => {
-                let message = format!("the statistics book has no page {index} for {channels} channels");
+                let message =
+                    format!("the statistics book has no page {index} for {channels} channels");
                 Err(Error::new(Code::Internal, message))
             }
         }
@@ -82,7 +83,10 @@ impl Book {
     pub(crate) fn write(&self, statistics: impl FnOnce() -> Result<Statistics>) -> Result<()> {
         if let Self::Collect(pages) = self {
             let page = Arc::new(statistics()?);
-            pages.lock().unwrap_or_else(PoisonError::into_inner).push(page);
+            pages
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(page);
         }
         Ok(())
     }

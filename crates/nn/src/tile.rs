@@ -28,6 +28,9 @@ pub const FULL_HALO: usize = 96;
 /// Pixels that blended tiles are read beyond their core on each side.
 pub const OVERLAP: usize = 64;
 
+/// The least side of a tile that must equal the whole picture to the bit.
+const SMALL: usize = 36;
+
 /// The engine computes in blocks of so many pixels.
 const BLOCK: usize = 4;
 
@@ -161,6 +164,8 @@ impl Layout {
             // Shorter cores would have seams on both sides that run into each other.
             Some(core) => match seams {
                 Seams::Blended(overlap) => core.max(overlap + overlap / 2),
+                // The engine computes very small pictures in another way.
+                Seams::Identical => core.max(SMALL * step),
                 _ => core.max(1),
             },
             None => core_for(TILE_BYTES as f64 / per_pixel, margin),
@@ -263,12 +268,11 @@ impl Layout {
             let made = forward(group)?;
             for (tile, planes) in group.iter().zip(made) {
                 check(&planes, channels, scale, tile)?;
-                match &mut blender {
-                    Some(blender) => blender.add(tile, &planes, &mut write)?,
-                    None => {
-                        let (rect, core) = cut(tile, &planes, channels, scale);
-                        write(&rect, &core)?;
-                    }
+                if let Some(blender) = &mut blender {
+                    blender.add(tile, &planes, &mut write)?;
+                } else {
+                    let (rect, core) = cut(tile, &planes, channels, scale);
+                    write(&rect, &core)?;
                 }
             }
         }
@@ -304,7 +308,9 @@ fn check(planes: &[f32], channels: usize, scale: usize, tile: &Tile) -> Result<(
         return Err(Error::new(Code::OutputInvalid, message));
     }
     // A picture has values from 0 to 1; networks overshoot by tenths.
-    let wild = planes.iter().find(|value| !(value.abs() <= 64.0));
+    let wild = planes
+        .iter()
+        .find(|value| value.is_nan() || value.abs() > 64.0);
     match wild {
         None => Ok(()),
         Some(value) => {
@@ -432,7 +438,11 @@ fn weights(
     let last = core.end == cuts.len;
     let from = if first { start } else { start - reach };
     // A short last tile ends before its neighbour's seam does.
-    let to = if last { end } else { (end + reach).min(cuts.len * scale) };
+    let to = if last {
+        end
+    } else {
+        (end + reach).min(cuts.len * scale)
+    };
     // From 0 at one end of a seam to 1 at the other.
     let ramp = move |along: usize| {
         let t = (along as f32 + 0.5) / (2 * reach) as f32;
@@ -509,7 +519,12 @@ mod tests {
                         1,
                         2,
                         3,
-                        |tiles| Ok(tiles.iter().map(|tile| doubled(&picture, &tile.input)).collect()),
+                        |tiles| {
+                            Ok(tiles
+                                .iter()
+                                .map(|tile| doubled(&picture, &tile.input))
+                                .collect())
+                        },
                         |rect, planes| {
                             let mut values = planes.iter();
                             for y in rect.y.clone() {
@@ -599,6 +614,9 @@ mod tests {
             )
             .unwrap_err();
         assert_eq!(error.code(), Code::OutputInvalid);
-        assert!(error.message().contains("columns 32 to 40, rows 0 to 16"), "{error}");
+        assert!(
+            error.message().contains("columns 32 to 40, rows 0 to 16"),
+            "{error}"
+        );
     }
 }

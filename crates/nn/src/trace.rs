@@ -249,7 +249,11 @@ fn halo(
     multiple_of: usize,
     blocked: bool,
 ) -> usize {
-    let step = if blocked { 4 * multiple_of } else { multiple_of };
+    let step = if blocked {
+        4 * multiple_of
+    } else {
+        multiple_of
+    };
     let from = (SIDE / 2) / step * step;
     // The longest tile that the halo is asked for; more changes nothing.
     let to = from + step * 4;

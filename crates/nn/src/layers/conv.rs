@@ -170,7 +170,9 @@ impl Conv2d {
     /// # Errors
     /// `model_error` when there is not one value for each output channel.
     pub fn folded(&self, scale: &Tensor, shift: &Tensor) -> Result<Self> {
-        let rows = scale.reshape((self.shape.out_channels, 1, 1, 1)).in_network()?;
+        let rows = scale
+            .reshape((self.shape.out_channels, 1, 1, 1))
+            .in_network()?;
         let weight = self.weight.broadcast_mul(&rows).in_network()?;
         let bias = match &self.bias {
             Some(bias) => ((bias * scale).in_network()? + shift).in_network()?,
@@ -219,7 +221,9 @@ impl Conv2d {
         match &x.data {
             Data::Tensor(tensor) => {
                 let residual = residual.map(Act::tensor).transpose()?;
-                let made = self.on_tensor(tensor, residual, scale, order).in_network()?;
+                let made = self
+                    .on_tensor(tensor, residual, scale, order)
+                    .in_network()?;
                 Ok(x.with_data(Data::Tensor(made)))
             }
             Data::Engine(engine, parts) => {

@@ -105,7 +105,9 @@ impl ConvTranspose2d {
     /// # Errors
     /// `model_error` when there is not one value for each output channel.
     pub fn folded(&self, scale: &Tensor, shift: &Tensor) -> Result<Self> {
-        let columns = scale.reshape((1, self.shape.out_channels, 1, 1)).in_network()?;
+        let columns = scale
+            .reshape((1, self.shape.out_channels, 1, 1))
+            .in_network()?;
         let weight = self.weight.broadcast_mul(&columns).in_network()?;
         let bias = match &self.bias {
             Some(bias) => ((bias * scale).in_network()? + shift).in_network()?,
@@ -137,14 +139,15 @@ impl ConvTranspose2d {
                 let made = self.on_tensor(tensor).in_network()?;
                 Ok(x.with_data(Data::Tensor(made)))
             }
-            Data::Engine(engine, _) => {
+            Data::Engine(engine, parts) => {
+                let inputs: Vec<&engine::Buffer> = parts.iter().collect();
                 let packed = self.packed(engine)?;
                 let epilogue = Epilogue {
                     activation: &packed.activation,
                     scale: 1.0,
                     residual: None,
                 };
-                let made = packed.conv.forward(engine, &x.to_buffer()?, &epilogue)?;
+                let made = packed.conv.forward(engine, &inputs, &epilogue)?;
                 Ok(x.with_buffer(engine, made))
             }
             Data::Traced(traced) => {
@@ -193,6 +196,7 @@ impl ConvTranspose2d {
             &weight,
             bias.as_deref(),
             settings.algorithm,
+            settings.precision,
         )?;
         let made = Packed {
             settings,

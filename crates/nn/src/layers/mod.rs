@@ -7,6 +7,11 @@
 //! [`Act`]: crate::Act
 //! [`VarBuilder`]: candle_nn::VarBuilder
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "a builder of weights is passed by value, as in candle: `vb.pp(name)` makes one"
+)]
+
 mod activation;
 mod conv;
 mod conv_transpose;

@@ -198,7 +198,9 @@ impl InstanceNorm2d {
         };
         let activation = activation.for_engine()?;
         let made = if let Some(given) = given {
-            let affine = affine.as_ref().map(|(weight, bias)| (&weight[..], &bias[..]));
+            let affine = affine
+                .as_ref()
+                .map(|(weight, bias)| (&weight[..], &bias[..]));
             let (scale, shift) = given.factors(self.eps, affine);
             engine.affine(&buffer, &scale, &shift, &activation)?
         } else {
@@ -305,7 +307,11 @@ impl Statistics {
     }
 
     /// Factor and shift of each channel that normalise by these statistics.
-    pub(crate) fn factors(&self, eps: f64, affine: Option<(&[f32], &[f32])>) -> (Vec<f32>, Vec<f32>) {
+    pub(crate) fn factors(
+        &self,
+        eps: f64,
+        affine: Option<(&[f32], &[f32])>,
+    ) -> (Vec<f32>, Vec<f32>) {
         let channels = self.mean.len();
         let mut scale = Vec::with_capacity(channels);
         let mut shift = Vec::with_capacity(channels);

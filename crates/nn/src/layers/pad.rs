@@ -75,7 +75,12 @@ impl Act {
         self.apply(
             made,
             reads,
-            |tensor| tensor.narrow(2, y, height)?.narrow(3, x, width)?.contiguous(),
+            |tensor| {
+                tensor
+                    .narrow(2, y, height)?
+                    .narrow(3, x, width)?
+                    .contiguous()
+            },
             |engine, buffer| engine.crop(buffer, area),
         )
     }

@@ -101,9 +101,7 @@ impl Act {
             x.apply(
                 made,
                 [reads; 2],
-                |tensor| {
-                    gradient::resize_bilinear(tensor, made.height, made.width, align_corners)
-                },
+                |tensor| gradient::resize_bilinear(tensor, made.height, made.width, align_corners),
                 |engine, buffer| {
                     engine.resize_bilinear(buffer, made.height, made.width, align_corners)
                 },

@@ -78,7 +78,8 @@ mod tests {
     fn the_average_follows_slowly_and_shares_no_memory() {
         let var = Var::new(&[1.0_f32], &Device::Cpu).unwrap();
         let mut average = Average::new(0.75, [("w", &var)]).unwrap();
-        var.set(&Tensor::new(&[5.0_f32], &Device::Cpu).unwrap()).unwrap();
+        var.set(&Tensor::new(&[5.0_f32], &Device::Cpu).unwrap())
+            .unwrap();
         let value = |average: &Average| average.values()["w"].to_vec1::<f32>().unwrap()[0];
         assert_eq!(value(&average), 1.0);
         average.update([("w", &var)]).unwrap();

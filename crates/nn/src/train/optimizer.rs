@@ -1,4 +1,4 @@
-//! Optimisers: SGD with momentum, RMSprop, Adam and AdamW, as PyTorch defines them.
+//! Optimisers: SGD with momentum, `RMSprop`, Adam and `AdamW`, as PyTorch defines them.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub enum Rule {
         epsilon: f64,
     },
     /// Kingma and Ba 2015, arXiv:1412.6980; with `decoupled`, weight decay as in Loshchilov and
-    /// Hutter 2019, arXiv:1711.05101 (AdamW).
+    /// Hutter 2019, arXiv:1711.05101 (`AdamW`).
     Adam {
         /// Shares of the means of gradients and of their squares that are kept, 0 to 1.
         betas: (f64, f64),
@@ -273,11 +273,7 @@ fn mixed(old: Option<&Tensor>, new: &Tensor, kept: f64) -> candle_core::Result<T
 ///
 /// # Errors
 /// `model_error` when a tensor operation fails.
-pub fn clip_by_norm(
-    gradients: &mut GradStore,
-    parameters: &[&Var],
-    limit: f64,
-) -> Result<f64> {
+pub fn clip_by_norm(gradients: &mut GradStore, parameters: &[&Var], limit: f64) -> Result<f64> {
     let mut square = 0.0;
     for parameter in parameters {
         if let Some(gradient) = gradients.get(parameter.as_tensor()) {
@@ -351,16 +347,35 @@ mod tests {
         ] {
             let found = run(config, 3);
             for (found, expected) in found.iter().zip(expected) {
-                assert!((found - expected).abs() < 1e-12, "{config:?}: {found} {expected}");
+                assert!(
+                    (found - expected).abs() < 1e-12,
+                    "{config:?}: {found} {expected}"
+                );
             }
         }
     }
 
     const REFERENCE: [[f64; 3]; 4] = [
-        [0.706_971_313_565_921_5, -1.702_087_935_823_843_9, 0.245_062_413_903_160_08],
-        [0.675_101_221_640_069_7, -1.644_058_605_196_522_7, 0.210_030_774_347_385_48],
-        [0.779_982_273_243_635_1, -1.773_888_569_391_669, 0.316_142_317_368_951_3],
-        [0.483_661_124_874_999_96, -0.453_552_224_750_000_2, 0.370_273_068_687_5],
+        [
+            0.706_971_313_565_921_5,
+            -1.702_087_935_823_843_9,
+            0.245_062_413_903_160_08,
+        ],
+        [
+            0.675_101_221_640_069_7,
+            -1.644_058_605_196_522_7,
+            0.210_030_774_347_385_48,
+        ],
+        [
+            0.779_982_273_243_635_1,
+            -1.773_888_569_391_669,
+            0.316_142_317_368_951_3,
+        ],
+        [
+            0.483_661_124_874_999_96,
+            -0.453_552_224_750_000_2,
+            0.370_273_068_687_5,
+        ],
     ];
 
     #[test]

@@ -84,7 +84,10 @@ mod tests {
         ];
         for (schedule, step, expected) in cases {
             let found = schedule.factor(step);
-            assert!((found - expected).abs() < 1e-12, "{schedule:?} at {step}: {found}");
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "{schedule:?} at {step}: {found}"
+            );
         }
     }
 }
