@@ -253,8 +253,7 @@ impl Plan {
                 0.0
             };
             let output = sizes[index] * bytes_per_pixel as f64;
-            let scratch = input * cost.scratch_per_pixel + cost.scratch_fixed as f64;
-            peak_scratch = peak_scratch.max(scratch + output + copy);
+            peak_scratch = peak_scratch.max(input * cost.scratch_per_pixel + output + copy);
             kept = kept.max(sizes[index]);
         }
         // An encoded derivative is at most about as large as the picture that it holds.
@@ -264,6 +263,12 @@ impl Plan {
             kept * bytes_per_pixel as f64
         };
         (kept * bytes_per_pixel as f64 + peak_scratch.max(encode)) as u64
+    }
+
+    /// Bytes that the steps take once for all pictures.
+    pub fn memory_shared(&self) -> u64 {
+        let shared = self.steps.iter().map(|planned| planned.step.cost().shared);
+        shared.fold(0, u64::saturating_add)
     }
 
     /// How many steps, outputs and thumbnails take their picture from this node.

@@ -130,6 +130,11 @@ impl<'i, 's> Args<'i, 's> {
         self.table.contains_key(key)
     }
 
+    /// Where the value under `key` stands, when there is one that nobody has taken.
+    pub fn place(&self, key: &str) -> Option<usize> {
+        self.table.get(key).map(|value| value.span().start)
+    }
+
     /// Like [`Args::take`], for callers that need no place.
     pub fn value<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<T> {
         self.take(key).map(|at| at.value)
@@ -205,6 +210,12 @@ impl<'i, 's> Args<'i, 's> {
     /// value that is being looked at. Without it the table's place is reported.
     pub fn blame(&mut self, offset: usize) {
         self.blamed = Some(offset);
+    }
+
+    /// Leaves all keys alone that nobody took: they are not to be reported as unknown.
+    #[cfg(not(feature = "restore"))]
+    pub(crate) fn ignore(&mut self) {
+        self.drain();
     }
 
     pub(crate) fn blamed(&self) -> Option<usize> {

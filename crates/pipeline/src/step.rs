@@ -24,8 +24,9 @@ pub enum Act {
 pub struct Cost {
     /// Scratch bytes for each pixel of the input.
     pub scratch_per_pixel: f64,
-    /// Scratch bytes whatever the size of the input: tiles of a network.
-    pub scratch_fixed: u64,
+    /// Bytes that are taken once for all pictures, not for each: weights, and what the tiles of a
+    /// network need on a device that does one picture at a time.
+    pub shared: u64,
     /// Pixels of the output for each pixel of the input, an upper bound.
     pub growth: f64,
 }
@@ -34,7 +35,7 @@ impl Cost {
     /// For an operation that works in place with small scratch memory.
     pub const IN_PLACE: Self = Self {
         scratch_per_pixel: 1.0,
-        scratch_fixed: 0,
+        shared: 0,
         growth: 1.0,
     };
 }
@@ -64,6 +65,10 @@ impl<'a> StepContext<'a> {
             clock: Some(clock),
             ..Self::new(id, seed)
         }
+    }
+
+    pub(crate) fn clock(&self) -> Option<&Clock> {
+        self.clock
     }
 
     /// Waits for something that other pictures use, such as a device; the time that it takes does

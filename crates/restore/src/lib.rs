@@ -9,6 +9,8 @@
 mod keys;
 pub mod networks;
 pub mod style;
+pub mod tasks;
+pub mod workload;
 pub mod zoo;
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! How long one file has been worked on: waiting does not count, and long work may ask for more.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The clock of one file.
-#[derive(Debug)]
+/// The clock of one file. Clones are the same clock.
+#[derive(Debug, Clone)]
 pub(crate) struct Clock {
     started: Instant,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
@@ -17,6 +17,7 @@ struct State {
     /// Waits that are under way, the outermost first: one may be inside another.
     waiting: Option<(Instant, u32)>,
     allowed: Duration,
+    given_up: bool,
 }
 
 impl Clock {
@@ -24,7 +25,7 @@ impl Clock {
     pub(crate) fn start() -> Self {
         Self {
             started: Instant::now(),
-            state: Mutex::default(),
+            state: Arc::default(),
         }
     }
 
@@ -43,9 +44,24 @@ impl Clock {
     /// Whether the work has taken longer than the timeout and what was granted beyond it.
     pub(crate) fn is_over(&self, timeout: Duration) -> bool {
         let state = self.lock();
-        let waiting = state.waiting.map_or(Duration::ZERO, |(since, _)| since.elapsed());
-        let worked = self.started.elapsed().saturating_sub(state.waited + waiting);
+        let waiting = state
+            .waiting
+            .map_or(Duration::ZERO, |(since, _)| since.elapsed());
+        let worked = self
+            .started
+            .elapsed()
+            .saturating_sub(state.waited + waiting);
         worked >= timeout.saturating_add(state.allowed)
+    }
+
+    /// Notes that the file was given up, so that what its worker holds can be taken from it.
+    pub(crate) fn give_up(&self) {
+        self.lock().given_up = true;
+    }
+
+    /// Whether the file was given up.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.lock().given_up
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

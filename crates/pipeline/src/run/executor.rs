@@ -73,6 +73,7 @@ impl Slot {
         }
         state.abandoned = true;
         if let Some(held) = state.held.take() {
+            held.clock().give_up();
             held.release();
         }
         Some(job)

@@ -156,11 +156,9 @@ pub fn run(
     let meeting = names::meeting(plan, &archive, &ids);
     let jobs = jobs(&archive, options, &ids, &chosen, &journal, &meeting);
     let in_flight = Arc::new(inflight::InFlight::create(&state)?);
-    let budget = budget::Budget::new(
-        plan.policy
-            .memory_bytes
-            .unwrap_or_else(budget::default_bytes),
-    );
+    let memory = plan.policy.memory_bytes;
+    let memory = memory.unwrap_or_else(budget::default_bytes);
+    let budget = budget::Budget::new(memory.saturating_sub(plan.memory_shared()));
     let mut writer = executor::Writer::new(Arc::clone(&context), &mut journal, events, cancelled);
     let (suspects, others) = split(jobs, options, &mut writer)?;
     let driven = executor::drive(&mut writer, suspects, 1, &in_flight, &budget)
@@ -311,15 +309,27 @@ pub(crate) fn ready(plan: &Plan) -> Result<()> {
 
 /// The machine, and what the steps compute on.
 fn environment(plan: &Plan, workers: usize) -> Environment {
-    let steps = plan.steps.iter().filter_map(|planned| planned.step.runs_on());
+    let steps = plan
+        .steps
+        .iter()
+        .filter_map(|planned| planned.step.runs_on());
     let used: BTreeSet<RunsOn> = steps.collect();
     let join = |texts: BTreeSet<&str>| texts.into_iter().collect::<Vec<_>>().join(", ");
     let devices = join(used.iter().map(|on| on.device.as_str()).collect());
-    let kernels = join(used.iter().map(|on| on.kernel.as_str()).filter(|k| !k.is_empty()).collect());
+    let kernels = join(
+        used.iter()
+            .map(|on| on.kernel.as_str())
+            .filter(|k| !k.is_empty())
+            .collect(),
+    );
     Environment {
         os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         cpu: processor(),
-        device: if devices.is_empty() { "cpu".to_owned() } else { devices },
+        device: if devices.is_empty() {
+            "cpu".to_owned()
+        } else {
+            devices
+        },
         kernel: if kernels.is_empty() {
             kernel().to_owned()
         } else {
