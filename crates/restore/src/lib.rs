@@ -10,6 +10,7 @@ mod keys;
 pub mod networks;
 pub mod style;
 pub mod tasks;
+pub mod workload;
 pub mod zoo;
 
 #[cfg(test)]

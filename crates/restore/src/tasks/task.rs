@@ -71,17 +71,8 @@ impl Task {
         description: Arc<Description>,
         settings: TaskSettings,
     ) -> Result<Self> {
-        let interface = description.interface;
-        let geometry = description.geometry;
-        let network_scale = match geometry.scale {
-            (scale, 1) => scale,
-            (up, down) => {
-                let message = format!("a network that makes pictures {up}/{down} of the size");
-                return Err(Error::new(Code::InvalidRequest, message));
-            }
-        };
-        let scale = wanted_scale(network_scale, interface, settings.scale)?;
-        check_settings(&settings, interface, &geometry)?;
+        let network_scale = network_scale(&description)?;
+        let scale = Self::check(&description, &settings)?;
         Ok(Self {
             network,
             description,
@@ -89,6 +80,42 @@ impl Task {
             network_scale,
             scale,
         })
+    }
+
+    /// What a task would answer before there is a network: output pixels for one input pixel,
+    /// along each side.
+    ///
+    /// # Errors
+    /// As [`Task::new`].
+    pub fn check(description: &Description, settings: &TaskSettings) -> Result<usize> {
+        let interface = description.interface;
+        let network_scale = network_scale(description)?;
+        let scale = wanted_scale(network_scale, interface, settings.scale)?;
+        check_settings(settings, interface, &description.geometry)?;
+        Ok(scale)
+    }
+
+    /// The same of [`Task::output`].
+    pub fn output_of(
+        description: &Description,
+        settings: &TaskSettings,
+        input: PixelFormat,
+    ) -> PixelFormat {
+        let gray = input.model == ColorModel::Gray;
+        match route(description, settings, gray) {
+            Route::GrayToRgb => PixelFormat {
+                model: ColorModel::Rgb,
+                ..input
+            },
+            _ => input,
+        }
+    }
+
+    /// The same of [`Task::memory_bound`]; `scale` as from [`Task::check`].
+    pub fn memory_bound_of(description: &Description, scale: usize) -> u64 {
+        let per_pixel = description.geometry.bytes_per_pixel;
+        let planes = plane_bytes(description, scale);
+        (TILE_BYTES as f64 * (1.0 + planes / per_pixel.max(1.0))) as u64
     }
 
     /// Output pixels for one input pixel, along each side.
@@ -103,20 +130,14 @@ impl Task {
 
     /// The format that comes out for a format that goes in.
     pub fn output(&self, input: PixelFormat) -> PixelFormat {
-        let gray = input.model == ColorModel::Gray;
-        match self.route(gray) {
-            Route::GrayToRgb => PixelFormat {
-                model: ColorModel::Rgb,
-                ..input
-            },
-            _ => input,
-        }
+        Self::output_of(&self.description, &self.settings, input)
     }
 
     /// Bytes beside input and output: activations of the largest tile, its planes and its result.
     pub fn memory(&self, width: usize, height: usize) -> Result<u64> {
         let layout = self.layout(width, height)?;
-        let per_pixel = self.geometry().bytes_per_pixel + self.plane_bytes();
+        let planes = plane_bytes(&self.description, self.scale);
+        let per_pixel = self.geometry().bytes_per_pixel + planes;
         let mut bytes = layout.largest() as f64 * per_pixel;
         if let Seams::Blended(_) = layout.seams() {
             // Rows that wait for the tiles below them.
@@ -128,15 +149,7 @@ impl Task {
 
     /// The most that [`Task::memory`] asks for, whatever the picture, but for its width.
     pub fn memory_bound(&self) -> u64 {
-        let per_pixel = self.geometry().bytes_per_pixel;
-        (TILE_BYTES as f64 * (1.0 + self.plane_bytes() / per_pixel.max(1.0))) as u64
-    }
-
-    /// Bytes of planes on their way in and out, for one input pixel.
-    fn plane_bytes(&self) -> f64 {
-        let area = (self.network_scale * self.before()).pow(2) as f64;
-        // In, chroma, out, and the result beside the enlarged input.
-        12.0 * 2.0 + area * 12.0 * 3.0
+        Self::memory_bound_of(&self.description, self.scale)
     }
 
     /// The picture that the network makes.
@@ -372,9 +385,7 @@ impl Task {
     }
 
     fn route(&self, gray: bool) -> Route {
-        let colors = self.interface().colors;
-        let made = self.geometry().out_channels;
-        Route::new(gray, colors, made, self.settings.color_on_gray)
+        route(&self.description, &self.settings, gray)
     }
 
     fn interface(&self) -> Interface {
@@ -387,11 +398,41 @@ impl Task {
 
     /// How often larger the picture is made before it meets the network.
     fn before(&self) -> usize {
-        match self.interface().enlargement {
-            Enlargement::Inside => 1,
-            Enlargement::Before => self.scale,
+        before(&self.description, self.scale)
+    }
+}
+
+/// Output pixels for one pixel of the network's input, along each side.
+fn network_scale(description: &Description) -> Result<usize> {
+    match description.geometry.scale {
+        (scale, 1) => Ok(scale),
+        (up, down) => {
+            let message = format!("a network that makes pictures {up}/{down} of the size");
+            Err(Error::new(Code::InvalidRequest, message))
         }
     }
+}
+
+fn route(description: &Description, settings: &TaskSettings, gray: bool) -> Route {
+    let colors = description.interface.colors;
+    let made = description.geometry.out_channels;
+    Route::new(gray, colors, made, settings.color_on_gray)
+}
+
+fn before(description: &Description, scale: usize) -> usize {
+    match description.interface.enlargement {
+        Enlargement::Inside => 1,
+        Enlargement::Before => scale,
+    }
+}
+
+/// Bytes of planes on their way in and out, for one input pixel.
+fn plane_bytes(description: &Description, scale: usize) -> f64 {
+    let (up, down) = description.geometry.scale;
+    let network = up as f64 / down as f64;
+    let area = (network * before(description, scale) as f64).powi(2);
+    // In, chroma, out, and the result beside the enlarged input.
+    12.0 * 2.0 + area * 12.0 * 3.0
 }
 
 /// The profile of colours that are not sRGB. Gray passes as it is: its curve is close to that of
