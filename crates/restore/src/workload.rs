@@ -119,7 +119,9 @@ fn made_up(keys: &[(String, Vec<usize>)]) -> Result<Tensors> {
             let reach = (3.0 / inputs as f32).sqrt();
             (0..count).map(|_| numbers.next() * reach).collect()
         } else if key.ends_with("running_var") || key.ends_with("weight") {
-            (0..count).map(|_| 0.6 + 0.4 * numbers.next().abs()).collect()
+            (0..count)
+                .map(|_| 0.6 + 0.4 * numbers.next().abs())
+                .collect()
         } else {
             (0..count).map(|_| numbers.next() * 0.1).collect()
         };
@@ -151,7 +153,10 @@ fn forward<N: Network + 'static>(
     let network = load("the network", &tensors, backend, |_| false, make)?;
     let geometry = trace(channels, |x| network.forward(x))?;
     if !side.is_multiple_of(geometry.multiple_of) {
-        let message = format!("a side of {side} is no multiple of {}", geometry.multiple_of);
+        let message = format!(
+            "a side of {side} is no multiple of {}",
+            geometry.multiple_of
+        );
         return Err(Error::new(Code::InvalidRequest, message));
     }
     let dims = Dims {
@@ -161,7 +166,9 @@ fn forward<N: Network + 'static>(
         width: side,
     };
     let mut numbers = Numbers(7);
-    let values: Vec<f32> = (0..channels * side * side).map(|_| numbers.next().abs()).collect();
+    let values: Vec<f32> = (0..channels * side * side)
+        .map(|_| numbers.next().abs())
+        .collect();
     let x = backend.import(dims, &values)?;
     let device = backend.device().clone();
     Ok(Prepared {
@@ -212,13 +219,18 @@ fn srvgg_step(backend: &Backend, side: usize) -> Result<Prepared> {
         ..srvgg::Config::general_x4()
     };
     let variables = VarMap::new();
-    let network = Srvgg::new(&config, VarBuilder::from_varmap(&variables, DType::F32, &device))?;
+    let network = Srvgg::new(
+        &config,
+        VarBuilder::from_varmap(&variables, DType::F32, &device),
+    )?;
     let geometry = trace(3, |x| network.forward(x))?;
     let random = |side| Tensor::rand(0_f32, 1.0, (PICTURES, 3, side, side), &device).in_network();
     let (low, high) = (random(side)?, random(4 * side)?);
     Ok(Prepared {
         once: Box::new(move || {
-            let made = network.forward(&Act::from_tensor(low.clone())?)?.to_tensor()?;
+            let made = network
+                .forward(&Act::from_tensor(low.clone())?)?
+                .to_tensor()?;
             let loss = made
                 .sub(&high)
                 .and_then(|difference| difference.abs())

@@ -147,17 +147,13 @@ impl Product {
         }
     }
 
-    /// On the engine where it has a way, else as [`Product::by_gemm`].
     fn by_engine(&self, a: &[f32], b: &[f32]) -> Result<Vec<f32>> {
         let made = match self.kind {
-            Kind::Forward => Some(fast::forward(&self.geometry, a, b)),
+            Kind::Forward => fast::forward(&self.geometry, a, b),
             Kind::InputGradient => fast::input_gradient(&self.geometry, a, b),
-            Kind::WeightGradient => None,
+            Kind::WeightGradient => fast::weight_gradient(&self.geometry, a, b),
         };
-        match made {
-            Some(made) => made.map_err(candle_core::Error::wrap),
-            None => Ok(self.by_gemm(a, b)),
-        }
+        made.map_err(candle_core::Error::wrap)
     }
 
     /// The gradients of both factors, where wanted, from the gradient of the product.

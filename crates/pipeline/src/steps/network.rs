@@ -423,7 +423,7 @@ impl Step for NetworkStep {
         context.allow(Duration::from_secs_f64((work / SLOWEST).min(1e7)));
         let _turn = self.networks.turn(context);
         let task = Task::new(network.clone(), Arc::clone(&self.description), settings)?;
-        let outcome = task.apply(raster)?;
+        let outcome = task.apply(&raster)?;
         let change = outcome.change.map(|change| match settings.noise {
             Some(noise) => change.value("sigma", f64::from(noise)),
             None => change,

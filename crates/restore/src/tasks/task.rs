@@ -157,9 +157,9 @@ impl Task {
     /// # Errors
     /// `oom` when there is no memory, `output_invalid` when the network makes what is no picture,
     /// `corrupt` when the picture's profile cannot be used.
-    pub fn apply(&self, raster: Raster) -> Result<Outcome> {
+    pub fn apply(&self, raster: &Raster) -> Result<Outcome> {
         let model = raster.format().model;
-        let standard = match own_profile(&raster) {
+        let standard = match own_profile(raster) {
             Some(_) => Some(color::to_srgb(raster.clone())?),
             None => None,
         };
@@ -169,12 +169,12 @@ impl Task {
             (Some(standard), Some(profile)) => {
                 let made = self.run(&standard)?;
                 let mut made = color::to_profile(made, profile)?;
-                gamut::give_back(&mut made, &raster, &standard, self.scale)?;
+                gamut::give_back(&mut made, raster, &standard, self.scale)?;
                 drop(standard);
-                finish(made, &raster, self.scale)?
+                finish(made, raster, self.scale)?
             }
             // The network reads the samples as they are: they are sRGB, or gray.
-            _ => finish(self.run(&raster)?, &raster, self.scale)?,
+            _ => finish(self.run(raster)?, raster, self.scale)?,
         };
         // Gray that became coloured is sRGB; a gray profile does not fit it.
         let made = if made.format().model == model {

@@ -8,3 +8,4 @@
 
 mod parity;
 mod recognition;
+mod tasks;

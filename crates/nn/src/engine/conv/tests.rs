@@ -55,10 +55,10 @@ fn slow(shape: &ConvShape, input: &Planes, weight: &[f32], bias: &[f32]) -> Vec<
     let per_group = shape.out_channels / shape.groups;
     let mut sums = vec![];
     for n in 0..input.shape.batch {
-        for o in 0..shape.out_channels {
+        for (o, &bias) in bias.iter().enumerate() {
             for y in 0..height {
                 for x in 0..width {
-                    let mut sum = f64::from(bias[o]);
+                    let mut sum = f64::from(bias);
                     for i in 0..depth {
                         for ky in 0..shape.kernel[0] {
                             for kx in 0..shape.kernel[1] {

@@ -659,6 +659,7 @@ unsafe fn outputs<S: Simd, const MODE: u8>(
 }
 
 /// Where a tile goes.
+#[derive(Clone, Copy)]
 struct Target {
     at: usize,
     channel: usize,
