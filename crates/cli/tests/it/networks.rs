@@ -149,7 +149,9 @@ fn model_inspect() {
     assert_eq!(objects.len(), 2);
     assert_eq!(objects[0]["scale"], 2);
     assert_eq!(objects[0]["parameters"], 712);
-    assert_eq!(objects[1]["error"], "unsupported_format");
+    assert_eq!(objects[1]["error"], "model_error");
+    let message = objects[1]["message"].as_str().unwrap();
+    assert!(message.contains("no checkpoint that fonds knows"), "{message}");
 }
 
 #[test]
