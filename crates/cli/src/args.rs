@@ -212,7 +212,7 @@ pub(crate) enum ModelCommand {
         /// Weights: .safetensors, .pth, .pt, or .param and .bin of ncnn
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// Which network of a file that holds several, such as netG_A
+        /// Which network of a file that holds several, such as `netG_A`
         #[arg(long, value_name = "KEY")]
         entry: Option<String>,
         /// Print JSON, one object for each file
@@ -233,14 +233,14 @@ pub(crate) struct EvalArgs {
     /// The network's weights
     #[arg(long, value_name = "FILE")]
     pub(crate) model: PathBuf,
-    /// Which network of a file that holds several, such as netG_A
+    /// Which network of a file that holds several, such as `netG_A`
     #[arg(long, value_name = "KEY")]
     pub(crate) entry: Option<String>,
-    /// The originals: a folder with pairs NAME_HR.png and NAME_LR.png (also in folders below it), or
-    /// the folder whose small or damaged pictures --input holds
+    /// The originals: a folder with pairs `NAME_HR.png` and `NAME_LR.png` (also in folders below
+    /// it), or the folder whose small or damaged pictures --input holds
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: PathBuf,
-    /// What the network is given: pictures with the names of the originals (or NAMEx4)
+    /// What the network is given: pictures with the names of the originals (or `NAMEx4`)
     #[arg(long, value_name = "FOLDER")]
     pub(crate) input: Option<PathBuf>,
     /// Enlarge so many times and take the pairs of this scale [default: the network's own]
@@ -317,15 +317,16 @@ pub(crate) struct BenchArgs {
 pub(crate) enum Case {
     /// One convolution of 3 x 3 from 64 to 64 channels, on 256 x 256
     Conv,
-    /// SRVGGNetCompact with 64 features and 32 convolutions, x4, on 256 x 256
+    /// `SRVGGNetCompact` with 64 features and 32 convolutions, x4, on 256 x 256
     Srvgg,
-    /// RRDBNet with 23 blocks, x4, on 64 x 64
+    /// `RRDBNet` with 23 blocks, x4, on 64 x 64
     Rrdb,
-    /// The CycleGAN generator with nine blocks, on 256 x 256
+    /// The `CycleGAN` generator with nine blocks, on 256 x 256
     Cyclegan,
     /// U-Net with 64 features at the top, on 256 x 256
     Unet,
-    /// A training step (forward, L1, backward) of a small SRVGGNetCompact on 16 pictures of 32 x 32
+    /// A training step (forward, L1, backward) of a small `SRVGGNetCompact` on 16 pictures of
+    /// 32 x 32
     SrvggStep,
 }
 

@@ -72,10 +72,12 @@ fn figure(metric: Metric, scores: &Scores) -> String {
     }
 }
 
+/// A name, and its figures of a picture.
+type Way = (&'static str, fn(&EvalRow) -> Option<Scores>);
+
 /// What is measured on each picture, under its name.
-fn ways(found: &Evaluation) -> Vec<(&'static str, fn(&EvalRow) -> Option<Scores>)> {
-    let mut ways: Vec<(&'static str, fn(&EvalRow) -> Option<Scores>)> =
-        vec![("network", |row| Some(row.network))];
+fn ways(found: &Evaluation) -> Vec<Way> {
+    let mut ways: Vec<Way> = vec![("network", |row| Some(row.network))];
     if found.rows.iter().any(|row| row.bicubic.is_some()) {
         ways.push(("bicubic", |row| row.bicubic));
     }

@@ -151,7 +151,10 @@ fn model_inspect() {
     assert_eq!(objects[0]["parameters"], 712);
     assert_eq!(objects[1]["error"], "model_error");
     let message = objects[1]["message"].as_str().unwrap();
-    assert!(message.contains("no checkpoint that fonds knows"), "{message}");
+    assert!(
+        message.contains("no checkpoint that fonds knows"),
+        "{message}"
+    );
 }
 
 #[test]

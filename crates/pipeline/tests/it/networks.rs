@@ -240,6 +240,7 @@ fn what_networks_make_up_is_told_from_what_they_correct() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn all_that_is_wrong_with_weights_is_told_at_once() {
     let mut broken = tiny(2, 0.1);
     let mut values = vec![0.0; 4];
