@@ -67,6 +67,7 @@ impl<'a> StepContext<'a> {
         }
     }
 
+    #[cfg(feature = "restore")]
     pub(crate) fn clock(&self) -> Option<&Clock> {
         self.clock
     }

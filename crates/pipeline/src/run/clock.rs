@@ -60,6 +60,7 @@ impl Clock {
     }
 
     /// Whether the file was given up.
+    #[cfg(feature = "restore")]
     pub(crate) fn is_given_up(&self) -> bool {
         self.lock().given_up
     }
