@@ -186,7 +186,7 @@ fn measure(task: &Task, pair: &Pair, border: usize, bicubic: bool) -> Result<Opt
     };
     let start = Instant::now();
     let made = task
-        .apply(given)
+        .apply(&given)
         .map_err(|error| error.at_path(&pair.given))?;
     let took = start.elapsed();
     Ok(Some(EvalRow {
