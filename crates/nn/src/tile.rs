@@ -20,7 +20,7 @@ use crate::trace::Geometry;
 
 /// Bytes of activations that a tile may take when nothing else is asked for. A constant: the
 /// layout must not depend on the machine.
-pub const TILE_BYTES: usize = 512 << 20;
+pub const TILE_BYTES: usize = 256 << 20;
 
 /// Receptive fields up to this many pixels are covered in full; beyond it, tiles are blended.
 pub const FULL_HALO: usize = 96;

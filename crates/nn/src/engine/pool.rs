@@ -12,7 +12,7 @@ use fonds_core::{Code, Error, Result};
 use super::buffer::Shape;
 
 /// What the pool keeps at most when nobody uses it.
-const KEPT_BYTES: usize = 256 << 20;
+const KEPT_BYTES: usize = 512 << 20;
 
 /// One cache line, and the width of an AVX-512 vector.
 const ALIGNMENT: usize = 64;
