@@ -52,8 +52,8 @@ pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
-    /// Transformed inputs and weights of Winograd rounded to bf16, sums in 32 bits; all else as
-    /// [`Precision::F32`].
+    /// bf16 with sums in 32 bits. No kernel path has such products: weights packed for them are
+    /// refused with `not_built_in`.
     Bf16,
 }
 
