@@ -602,21 +602,22 @@ impl Micro for ByOutputs<'_> {
             for row in (0..work.count).step_by(ROWS) {
                 let saved = work.sums.add(row * width);
                 let mut sums = [[S::splat(0.0); VECTORS]; ROWS];
-                if !first {
-                    for r in 0..ROWS {
-                        for v in 0..VECTORS {
+                for r in 0..ROWS {
+                    for v in 0..VECTORS {
+                        if !first {
                             sums[r][v] = S::load(saved.add(r * width + v * S::LANES));
                         }
                     }
                 }
-                sums = self.sums::<S, ROWS, VECTORS>(row, now, sums);
+                self.add::<S, ROWS, VECTORS>(row, now, &mut sums);
+                for r in 0..ROWS {
+                    for v in 0..VECTORS {
+                        S::store(saved.add(r * width + v * S::LANES), sums[r][v]);
+                    }
+                }
                 if later.is_empty() {
-                    self.store::<S, ROWS, VECTORS>(row, sums);
-                } else {
-                    for r in 0..ROWS {
-                        for v in 0..VECTORS {
-                            S::store(saved.add(r * width + v * S::LANES), sums[r][v]);
-                        }
+                    for r in 0..ROWS.min(work.count - row) {
+                        self.store::<S>(work.target(row + r), saved.add(r * width));
                     }
                 }
             }
@@ -631,12 +632,12 @@ impl Micro for ByOutputs<'_> {
 
 impl ByOutputs<'_> {
     #[inline(always)]
-    unsafe fn sums<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    unsafe fn add<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &self,
         row: usize,
         runs: &[Run],
-        mut sums: [[S::V; VECTORS]; ROWS],
-    ) -> [[S::V; VECTORS]; ROWS] {
+        sums: &mut [[S::V; VECTORS]; ROWS],
+    ) {
         let work = self.0;
         let width = VECTORS * S::LANES;
         let weights = work.job.plan.weights.as_ptr().add(work.panel.weights);
@@ -666,22 +667,17 @@ impl ByOutputs<'_> {
                 b = b.add(width);
             }
         }
-        sums
     }
 
+    /// Stores a pixel's sums.
     #[inline(always)]
-    unsafe fn store<S: Simd, const ROWS: usize, const VECTORS: usize>(
-        &self,
-        row: usize,
-        sums: [[S::V; VECTORS]; ROWS],
-    ) {
-        let work = self.0;
-        for r in 0..ROWS {
-            let pixel = work.target(row + r);
-            for v in 0..VECTORS {
-                let lanes = (work.panel.lanes - v * S::LANES).min(S::LANES);
-                work.store::<S>(pixel, work.panel.output + v * S::LANES, lanes, sums[r][v]);
-            }
+    unsafe fn store<S: Simd>(&self, pixel: usize, sums: *const f32) {
+        let panel = self.0.panel;
+        for v in 0..panel.vectors {
+            let lanes = (panel.lanes - v * S::LANES).min(S::LANES);
+            let sum = S::load(sums.add(v * S::LANES));
+            self.0
+                .store::<S>(pixel, panel.output + v * S::LANES, lanes, sum);
         }
     }
 }

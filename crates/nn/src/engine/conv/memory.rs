@@ -71,10 +71,6 @@ pub(super) struct Output {
     pub(super) shape: Shape,
 }
 
-#[expect(
-    clippy::non_send_fields_in_send_ty,
-    reason = "every pixel is written by one thread only"
-)]
 // SAFETY: kernels write through it, each task its own pixels.
 unsafe impl Send for Output {}
 // SAFETY: as above.

@@ -23,9 +23,11 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 
+use half::bf16;
 use rayon::prelude::*;
 
 use super::super::Kernel;
+use super::Precision;
 use super::epilogue::{Finish, mode};
 use super::memory::{Aligned, Output, Source, with_scratch};
 use super::simd::{self, Micro, Simd, on_kernel};
@@ -54,7 +56,10 @@ const GROUP_CHANNELS: usize = 64;
 /// Weights, transformed and in the order in which one kernel path reads them.
 pub(super) struct Winograd {
     kernel: Kernel,
-    /// Input channels, rounded up to whole vectors.
+    /// Whether products are of bf16.
+    bf16: bool,
+    /// Floats of a tile's transformed input channels, rounded up to whole vectors; a float may be
+    /// two bf16.
     depth: usize,
     padding: [usize; 2],
     /// Tiles of a pack: the rows of all micro-tiles.
@@ -97,11 +102,13 @@ impl Winograd {
         channels: [usize; 2],
         padding: [usize; 2],
         weight: &[f32],
+        precision: Precision,
     ) -> Self {
         let sides = channels;
         let [inputs, outputs] = sides;
         let lanes = simd::lanes(kernel);
-        let depth = inputs.next_multiple_of(lanes);
+        let bf16 = precision == Precision::Bf16;
+        let depth = inputs.next_multiple_of(lanes) / if bf16 { 2 } else { 1 };
         // The products of `gemm` are as wide as there are channels.
         let widest = match kernel {
             Kernel::Portable => GROUP_CHANNELS / lanes,
@@ -141,6 +148,7 @@ impl Winograd {
         };
         let mut winograd = Self {
             kernel,
+            bf16,
             depth,
             padding,
             rows,
@@ -169,7 +177,15 @@ impl Winograd {
                         for (point, value) in points.iter().enumerate() {
                             let start =
                                 group.weights + point * depth * group.width + panel.start * depth;
-                            packed[start + input * width + lane] = *value as f32;
+                            let place = |float: usize| start + float * width + lane;
+                            if self.bf16 {
+                                let packed = &mut packed[place(input / 2)];
+                                let bits = u32::from(bf16::from_f64(*value).to_bits());
+                                let pair = packed.to_bits() | bits << (input % 2 * 16);
+                                *packed = f32::from_bits(pair);
+                            } else {
+                                packed[place(input)] = *value as f32;
+                            }
                         }
                     }
                 }
@@ -318,10 +334,29 @@ impl Job<'_> {
 /// # Safety
 /// See [`block`].
 unsafe fn run(job: &Job<'_>, work: &Block<'_>, scratch: *mut f32) {
+    #[cfg(target_arch = "x86_64")]
+    if job.plan.bf16 {
+        return run_bf16(job, work, scratch);
+    }
     on_kernel!(
         job.plan.kernel,
-        block(job: &Job<'_>, work: &Block<'_>, scratch: *mut f32)
+        block_f32(job: &Job<'_>, work: &Block<'_>, scratch: *mut f32)
     );
+}
+
+/// # Safety
+/// See [`block`]; the processor must also have the products of bf16.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,avx2,fma")]
+unsafe fn run_bf16(job: &Job<'_>, work: &Block<'_>, scratch: *mut f32) {
+    block::<simd::Avx512, true>(job, work, scratch);
+}
+
+/// # Safety
+/// See [`block`].
+#[inline(always)]
+unsafe fn block_f32<S: Simd>(job: &Job<'_>, work: &Block<'_>, scratch: *mut f32) {
+    block::<S, false>(job, work, scratch);
 }
 
 /// Floats from one point to the next: of inputs and of products, known to the compiler except where
@@ -344,10 +379,10 @@ fn steps<S: Simd>(plan: &Winograd) -> [usize; 2] {
 /// The instructions must be there; `scratch` must hold what [`Winograd::scratch`] says; nobody else
 /// may write the block's output.
 #[inline(always)]
-unsafe fn block<S: Simd>(job: &Job<'_>, work: &Block<'_>, scratch: *mut f32) {
+unsafe fn block<S: Simd, const BF16: bool>(job: &Job<'_>, work: &Block<'_>, scratch: *mut f32) {
     let plan = job.plan;
     let [input_step, product_step] = steps::<S>(plan);
-    transform_inputs::<S>(job, work, scratch, input_step);
+    transform_inputs::<S, BF16>(job, work, scratch, input_step);
     for group in work.groups {
         let products = if plan.in_place() {
             Products {
@@ -368,7 +403,7 @@ unsafe fn block<S: Simd>(job: &Job<'_>, work: &Block<'_>, scratch: *mut f32) {
             for panel in &group.panels {
                 let weights =
                     group.weights + point * plan.depth * group.width + panel.start * plan.depth;
-                let product = Product {
+                let product = Product::<BF16> {
                     plan,
                     tiles: work.count,
                     a: scratch.add(point * input_step),
@@ -428,7 +463,7 @@ impl Place {
 /// # Safety
 /// As [`block`].
 #[inline(always)]
-unsafe fn transform_inputs<S: Simd>(
+unsafe fn transform_inputs<S: Simd, const BF16: bool>(
     job: &Job<'_>,
     work: &Block<'_>,
     scratch: *mut f32,
@@ -451,11 +486,11 @@ unsafe fn transform_inputs<S: Simd>(
             for channel in (0..source.shape.channels).step_by(S::LANES) {
                 let to = row_of_pack.add(depth / plan.channels * part + depth % plan.channels);
                 if pixel < S::LANES {
-                    transform_input::<S, true>(from, row, pixel, to, step);
+                    transform_input::<S, true, BF16>(from, row, pixel, to, step);
                 } else {
-                    transform_input::<S, false>(from.add(channel), row, pixel, to, step);
+                    transform_input::<S, false, BF16>(from.add(channel), row, pixel, to, step);
                 }
-                depth += S::LANES;
+                depth += if BF16 { S::LANES / 2 } else { S::LANES };
             }
         }
         place.advance(job.tiles);
@@ -467,7 +502,7 @@ unsafe fn transform_inputs<S: Simd>(
 /// # Safety
 /// 6 × 6 pixels must be readable and 36 planes writable.
 #[inline(always)]
-unsafe fn transform_input<S: Simd, const PART: bool>(
+unsafe fn transform_input<S: Simd, const PART: bool, const BF16: bool>(
     from: *const f32,
     row: usize,
     pixel: usize,
@@ -501,7 +536,12 @@ unsafe fn transform_input<S: Simd, const PART: bool>(
             columns[5][y],
         ]);
         for x in 0..6 {
-            S::store(to.add((y * 6 + x) * step), line[x]);
+            let to = to.add((y * 6 + x) * step);
+            if BF16 {
+                S::store_bf16(to, line[x]);
+            } else {
+                S::store(to, line[x]);
+            }
         }
     }
 }
@@ -530,7 +570,7 @@ unsafe fn input_line<S: Simd>(d: [S::V; 6]) -> [S::V; 6] {
 
 /// `c = a b` for one point and panel: `a` is packs of transformed inputs, `b` is
 /// `[depth][width of the micro-tile]`.
-struct Product<'a> {
+struct Product<'a, const BF16: bool> {
     plan: &'a Winograd,
     tiles: usize,
     a: *const f32,
@@ -541,7 +581,7 @@ struct Product<'a> {
     c_pack: usize,
 }
 
-impl Micro for Product<'_> {
+impl<const BF16: bool> Micro for Product<'_, BF16> {
     /// Tiles are rounded up to whole packs. `c` may be `a`.
     #[inline(always)]
     unsafe fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(self) {
@@ -562,7 +602,11 @@ impl Micro for Product<'_> {
                     for r in 0..ROWS {
                         let value = S::splat(*a.add(r * channels + k));
                         for v in 0..VECTORS {
-                            sums[r][v] = S::mul_add(value, weights[v], sums[r][v]);
+                            sums[r][v] = if BF16 {
+                                S::dot_bf16(value, weights[v], sums[r][v])
+                            } else {
+                                S::mul_add(value, weights[v], sums[r][v])
+                            };
                         }
                     }
                     b = b.add(VECTORS * S::LANES);
@@ -580,7 +624,7 @@ impl Micro for Product<'_> {
     }
 }
 
-impl Product<'_> {
+impl<const BF16: bool> Product<'_, BF16> {
     /// The same by the `gemm` crate, on this thread; all tiles are one pack.
     unsafe fn by_gemm(self, width: usize) {
         let depth = self.plan.depth;
@@ -659,6 +703,7 @@ unsafe fn outputs<S: Simd, const MODE: u8>(
 }
 
 /// Where a tile goes.
+#[derive(Clone, Copy)]
 struct Target {
     at: usize,
     channel: usize,
