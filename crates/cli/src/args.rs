@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use fonds_core::Error;
+use fonds_pipeline::{DeviceChoice, Kernel, NetworkOptions, NumberType};
 
 /// Restore, clean and catalogue folders of scanned photographs and pages.
 ///
@@ -54,6 +56,13 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look at files of networks' weights
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Measure a network on pictures whose originals are known: PSNR and SSIM, as a table
+    Eval(EvalArgs),
+    /// Time networks with random weights on this machine
+    Bench(BenchArgs),
     /// Work with catalogs that runs have written
     #[command(subcommand)]
     Catalog(CatalogCommand),
@@ -142,6 +151,182 @@ pub(crate) struct JobArgs {
     /// Where derivatives and catalog go; must not lie in the input folder
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) networks: NetworkArgs,
+}
+
+/// What networks run on.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct NetworkArgs {
+    /// What networks run on: `auto` (GPUs where there are some, else the CPU), `cpu`, `cuda`, or
+    /// GPUs by number, as in `cuda:0,1`
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(crate) device: DeviceChoice,
+    /// The instructions that networks use on the CPU: avx512, avx2, neon or portable; equal ones
+    /// give equal pictures [default: the fastest that the processor has]
+    #[arg(long, value_name = "PATH", value_parser = kernel)]
+    pub(crate) kernel: Option<Kernel>,
+    /// The numbers in which GPUs compute; the CPU has f32
+    #[arg(long, value_enum, default_value_t = Numbers::F32)]
+    pub(crate) numbers: Numbers,
+}
+
+impl NetworkArgs {
+    /// The same for the library; relative paths of weights start at `folder`.
+    pub(crate) fn options(&self, folder: PathBuf) -> NetworkOptions {
+        NetworkOptions {
+            folder,
+            device: self.device.clone(),
+            kernel: self.kernel,
+            numbers: match self.numbers {
+                Numbers::F32 => NumberType::F32,
+                Numbers::F16 => NumberType::F16,
+                Numbers::Bf16 => NumberType::Bf16,
+            },
+        }
+    }
+}
+
+/// Reads the name of a kernel path; its hint belongs to the message.
+fn kernel(name: &str) -> Result<Kernel, String> {
+    let explain = |error: Error| format!("{error}; {}", error.hints().join("; "));
+    Kernel::from_name(name).map_err(explain)
+}
+
+/// In what numbers a GPU computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Numbers {
+    /// 32-bit floats
+    F32,
+    /// 16-bit floats of 11 bits' precision, up to 65,504
+    F16,
+    /// 16-bit floats of 8 bits' precision with the range of 32-bit ones
+    Bf16,
+}
+
+/// `fonds model …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Say which network a file holds, and what it needs
+    Inspect {
+        /// Weights: .safetensors, .pth, .pt, or .param and .bin of ncnn
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Which network of a file that holds several, such as netG_A
+        #[arg(long, value_name = "KEY")]
+        entry: Option<String>,
+        /// Print JSON, one object for each file
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the files of a folder that hold networks which fonds can run
+    List {
+        /// The folder
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+}
+
+/// `fonds eval`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct EvalArgs {
+    /// The network's weights
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: PathBuf,
+    /// Which network of a file that holds several, such as netG_A
+    #[arg(long, value_name = "KEY")]
+    pub(crate) entry: Option<String>,
+    /// The originals: a folder with pairs NAME_HR.png and NAME_LR.png (also in folders below it), or
+    /// the folder whose small or damaged pictures --input holds
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: PathBuf,
+    /// What the network is given: pictures with the names of the originals (or NAMEx4)
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) input: Option<PathBuf>,
+    /// Enlarge so many times and take the pairs of this scale [default: the network's own]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) scale: Option<u8>,
+    /// Leave out so many pixels at each edge [default: the scale]
+    #[arg(long, value_name = "PIXELS")]
+    pub(crate) border: Option<usize>,
+    /// Standard deviation of the noise, for networks that want to be told
+    #[arg(long, value_name = "SIGMA")]
+    pub(crate) sigma: Option<f32>,
+    /// Measure these only; can be repeated [default: all]
+    #[arg(long, value_enum)]
+    pub(crate) metric: Vec<Metric>,
+    /// Measure another way of enlarging beside the network
+    #[arg(long, value_enum)]
+    pub(crate) compare: Option<Other>,
+    /// Write the table as CSV, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) networks: NetworkArgs,
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Metric {
+    /// Peak signal-to-noise ratio of the luma (BT.601, 16 to 235), in dB
+    PsnrY,
+    /// Structural similarity of the luma, 0 to 1
+    SsimY,
+    /// Peak signal-to-noise ratio of red, green and blue, in dB
+    Psnr,
+    /// Structural similarity, the mean of red, green and blue, 0 to 1
+    Ssim,
+}
+
+/// What a network can be compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Other {
+    /// Bicubic interpolation (Keys, a = -0.5)
+    Bicubic,
+}
+
+/// `fonds bench`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct BenchArgs {
+    /// What is timed
+    #[arg(value_enum)]
+    pub(crate) case: Case,
+    /// How many threads [default: the number of processors]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// The same, as in the other commands
+    #[arg(long = "threads", value_name = "N", id = "threads_option", conflicts_with = "threads",
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads_option: Option<u16>,
+    /// Side of the picture in pixels [default: that of the case]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=4096))]
+    pub(crate) size: Option<u32>,
+    /// Repeat for at least so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.5)]
+    pub(crate) seconds: f64,
+    /// Print one line of JSON instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) networks: NetworkArgs,
+}
+
+/// What can be timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Case {
+    /// One convolution of 3 x 3 from 64 to 64 channels, on 256 x 256
+    Conv,
+    /// SRVGGNetCompact with 64 features and 32 convolutions, x4, on 256 x 256
+    Srvgg,
+    /// RRDBNet with 23 blocks, x4, on 64 x 64
+    Rrdb,
+    /// The CycleGAN generator with nine blocks, on 256 x 256
+    Cyclegan,
+    /// U-Net with 64 features at the top, on 256 x 256
+    Unet,
+    /// A training step (forward, L1, backward) of a small SRVGGNetCompact on 16 pictures of 32 x 32
+    SrvggStep,
 }
 
 /// `fonds plan`.

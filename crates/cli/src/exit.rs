@@ -63,6 +63,16 @@ impl Exit {
         }
     }
 
+    /// What the mistakes of a pipeline mean: weights alone are another matter than the file itself.
+    pub(crate) fn of_mistakes(errors: &[Error]) -> Self {
+        let weights = |error: &Error| error.code() == Code::ModelError;
+        if errors.iter().all(weights) {
+            Self::Model
+        } else {
+            Self::Usage
+        }
+    }
+
     /// What an error that ends the program means.
     pub(crate) fn of_error(error: &Error) -> Self {
         match (error.code(), error.kind()) {

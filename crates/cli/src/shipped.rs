@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use fonds_core::{Code, Error};
-use fonds_pipeline::{Plan, Registry, compile};
+use fonds_pipeline::{NetworkOptions, Networks, Plan, Registry, compile};
+
+use crate::args::NetworkArgs;
 
 /// Name and text of each shipped pipeline.
 pub(crate) const PIPELINES: [(&str, &str); 4] = [
@@ -42,10 +44,23 @@ pub(crate) fn text(pipeline: &str) -> Result<String, Error> {
     })
 }
 
-/// A pipeline, checked; every mistake is returned.
-pub(crate) fn plan(pipeline: &str) -> Result<Plan, Vec<Error>> {
+/// A pipeline, checked; every mistake is returned. Its weights are looked for beside it, and are to
+/// run on what the arguments say.
+pub(crate) fn plan(pipeline: &str, networks: Option<&NetworkArgs>) -> Result<Plan, Vec<Error>> {
     let text = text(pipeline).map_err(|error| vec![error])?;
-    compile(&text, &Registry::builtin()).map_err(|errors| {
+    let folder = Path::new(pipeline)
+        .parent()
+        .map(Path::to_owned)
+        .unwrap_or_default();
+    let options = match networks {
+        Some(networks) => networks.options(folder),
+        None => NetworkOptions {
+            folder,
+            ..NetworkOptions::default()
+        },
+    };
+    let registry = Registry::with_networks(&Networks::new(options));
+    compile(&text, &registry).map_err(|errors| {
         errors
             .into_iter()
             .map(|error| error.at_path(pipeline))

@@ -1,4 +1,4 @@
-//! Times the convolutions of SRVGGNetCompact (3→64, 32 × 64→64, 64→48, PReLU) with random weights:
+//! Times the convolutions of `SRVGGNetCompact` (3→64, 32 × 64→64, 64→48, `PReLU`) with random weights:
 //! `cargo run --release -p fonds-nn --example bench_srvgg -- [--kernel avx2] [--size 256]
 //! [--threads 2] [--bf16] [--direct]`.
 #![expect(clippy::print_stdout, reason = "an example reports to the terminal")]

@@ -332,6 +332,7 @@ impl<'i> Compiler<'i, '_> {
         let reader = Args::absent(self.sink, &name);
         let mut args = reader.as_table(&name, arguments)?;
         let built = kind.build(&mut args);
+        let offset = args.blamed().unwrap_or(offset);
         args.finish();
         built.map_err(|error| self.sink.report(offset, error)).ok()
     }

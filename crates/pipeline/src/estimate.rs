@@ -11,7 +11,7 @@ use fonds_image::decode::Document;
 use fonds_ingest::{Fate, Found, in_shard};
 
 use crate::plan::Plan;
-use crate::run::{RunOptions, run, survey};
+use crate::run::{RunOptions, ready, run, survey};
 
 /// At most this many headers are read; a larger archive is extrapolated from them.
 const HEADERS: usize = 400;
@@ -56,9 +56,10 @@ pub struct Trial {
 /// Nothing is written to the output folder.
 ///
 /// # Errors
-/// As [`run`], as far as the archive is concerned; when no folder for the trial can be made.
+/// As [`run`], as far as archive and steps are concerned; when no folder for the trial can be made.
 pub fn estimate(plan: &Arc<Plan>, options: &RunOptions, sample: u32) -> Result<Estimate> {
     let archive = survey(plan, options)?;
+    ready(plan)?;
     let selected: Vec<&Found> = archive
         .files
         .iter()

@@ -30,7 +30,11 @@
 mod compile;
 mod encoding;
 mod estimate;
+#[cfg(feature = "restore")]
+mod evaluate;
 mod event;
+#[cfg(feature = "restore")]
+mod networks;
 mod plan;
 mod reader;
 mod registry;
@@ -41,7 +45,18 @@ mod steps;
 
 pub use compile::compile;
 pub use estimate::{Estimate, Trial, estimate};
+#[cfg(feature = "restore")]
+pub use evaluate::{EvalOptions, EvalRow, Evaluation, Scores, evaluate};
 pub use event::{Counts, Event, ItemEnd, Stop};
+#[cfg(feature = "restore")]
+pub use fonds_nn::{
+    backend::{DeviceChoice, NumberType},
+    engine::Kernel,
+};
+#[cfg(feature = "restore")]
+pub use fonds_restore::workload::{Prepared, Workload};
+#[cfg(feature = "restore")]
+pub use networks::{NetworkOptions, Networks};
 pub use plan::{
     CatalogDefaults, Gate, NameRule, Node, Plan, PlannedOutput, PlannedStep, Policy, Thumbnails,
 };
@@ -51,4 +66,4 @@ pub use run::{
     CleanReport, Retry, RunOptions, RunReport, clean, interrupted, record_exit, run, survey,
 };
 pub use spec::{Format, OnError, OnExisting, Profile, Unchanged, Use, VerifySources};
-pub use step::{Act, Cost, ModelInfo, Step, StepContext};
+pub use step::{Act, Cost, ModelInfo, RunsOn, Step, StepContext};

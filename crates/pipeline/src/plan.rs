@@ -265,6 +265,12 @@ impl Plan {
         (kept * bytes_per_pixel as f64 + peak_scratch.max(encode)) as u64
     }
 
+    /// Bytes that the steps take once for all pictures.
+    pub fn memory_shared(&self) -> u64 {
+        let shared = self.steps.iter().map(|planned| planned.step.cost().shared);
+        shared.fold(0, u64::saturating_add)
+    }
+
     /// How many steps, outputs and thumbnails take their picture from this node.
     pub fn readers(&self, node: Node) -> usize {
         self.steps.iter().filter(|step| step.from == node).count()

@@ -74,6 +74,7 @@ pub struct Args<'i, 's> {
     offset: usize,
     table: DeTable<'i>,
     known: Vec<&'static str>,
+    blamed: Option<usize>,
 }
 
 impl<'i, 's> Args<'i, 's> {
@@ -85,6 +86,7 @@ impl<'i, 's> Args<'i, 's> {
             offset,
             table: table.into_inner(),
             known: Vec::new(),
+            blamed: None,
         }
     }
 
@@ -97,6 +99,7 @@ impl<'i, 's> Args<'i, 's> {
             offset: 0,
             table,
             known: Vec::new(),
+            blamed: None,
         }
     }
 
@@ -125,6 +128,11 @@ impl<'i, 's> Args<'i, 's> {
     /// Whether there is a value under `key`, of whatever type, that nobody has taken.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
+    }
+
+    /// Where the value under `key` stands, when there is one that nobody has taken.
+    pub fn place(&self, key: &str) -> Option<usize> {
+        self.table.get(key).map(|value| value.span().start)
     }
 
     /// Like [`Args::take`], for callers that need no place.
@@ -196,6 +204,22 @@ impl<'i, 's> Args<'i, 's> {
     /// Notes an error at an offset.
     pub fn report(&self, offset: usize, error: Error) {
         self.sink.report(offset, error);
+    }
+
+    /// Says which place is at fault if building from these arguments ends in an error: that of the
+    /// value that is being looked at. Without it the table's place is reported.
+    pub fn blame(&mut self, offset: usize) {
+        self.blamed = Some(offset);
+    }
+
+    /// Leaves all keys alone that nobody took: they are not to be reported as unknown.
+    #[cfg(not(feature = "restore"))]
+    pub(crate) fn ignore(&mut self) {
+        self.drain();
+    }
+
+    pub(crate) fn blamed(&self) -> Option<usize> {
+        self.blamed
     }
 
     /// Reports every key that nobody took, with the nearest one that exists.

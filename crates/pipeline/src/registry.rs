@@ -88,8 +88,20 @@ impl Registry {
 
     /// The steps that this build of fonds has.
     pub fn builtin() -> Self {
+        Self::of_steps(&crate::steps::Context::default())
+    }
+
+    /// The same, with weights and devices where these networks say.
+    #[cfg(feature = "restore")]
+    pub fn with_networks(networks: &std::sync::Arc<crate::Networks>) -> Self {
+        Self::of_steps(&crate::steps::Context {
+            networks: std::sync::Arc::clone(networks),
+        })
+    }
+
+    fn of_steps(context: &crate::steps::Context) -> Self {
         let mut registry = Self::empty();
-        for kind in crate::steps::all() {
+        for kind in crate::steps::all(context) {
             registry.add(kind);
         }
         registry

@@ -2,7 +2,11 @@
 
 use std::fmt::Debug;
 
+use std::time::Duration;
+
 use fonds_core::{Outcome, PixelFormat, Raster, Result, Seed};
+
+use crate::run::Clock;
 
 /// What kind of act a step is, for the label on what it altered (IPTC Digital Source Type).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +24,9 @@ pub enum Act {
 pub struct Cost {
     /// Scratch bytes for each pixel of the input.
     pub scratch_per_pixel: f64,
+    /// Bytes that are taken once for all pictures, not for each: weights, and what the tiles of a
+    /// network need on a device that does one picture at a time.
+    pub shared: u64,
     /// Pixels of the output for each pixel of the input, an upper bound.
     pub growth: f64,
 }
@@ -28,6 +35,7 @@ impl Cost {
     /// For an operation that works in place with small scratch memory.
     pub const IN_PLACE: Self = Self {
         scratch_per_pixel: 1.0,
+        shared: 0,
         growth: 1.0,
     };
 }
@@ -39,6 +47,55 @@ pub struct StepContext<'a> {
     pub id: &'a str,
     /// A seed for this picture and this step, the same in every run.
     pub seed: Seed,
+    clock: Option<&'a Clock>,
+}
+
+impl<'a> StepContext<'a> {
+    /// A context outside of a run.
+    pub fn new(id: &'a str, seed: Seed) -> Self {
+        Self {
+            id,
+            seed,
+            clock: None,
+        }
+    }
+
+    pub(crate) fn timed(id: &'a str, seed: Seed, clock: &'a Clock) -> Self {
+        Self {
+            clock: Some(clock),
+            ..Self::new(id, seed)
+        }
+    }
+
+    pub(crate) fn clock(&self) -> Option<&Clock> {
+        self.clock
+    }
+
+    /// Waits for something that other pictures use, such as a device; the time that it takes does
+    /// not count towards `timeout_per_file`.
+    pub fn wait<T>(&self, wait: impl FnOnce() -> T) -> T {
+        match self.clock {
+            Some(clock) => clock.wait(wait),
+            None => wait(),
+        }
+    }
+
+    /// Grants this picture time beyond `timeout_per_file`: what the step's work takes at the
+    /// slowest, where that can be foreseen.
+    pub fn allow(&self, time: Duration) {
+        if let Some(clock) = self.clock {
+            clock.allow(time);
+        }
+    }
+}
+
+/// What a step computes on, for the record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunsOn {
+    /// The devices: `cpu`, `cuda:0 (f16)`.
+    pub device: String,
+    /// The code path where the same device has several: `avx512`.
+    pub kernel: String,
 }
 
 /// The model behind a step, for its records.
@@ -79,6 +136,17 @@ pub trait Step: Debug + Send + Sync {
 
     /// The model that does the work, where there is one.
     fn model(&self) -> Option<ModelInfo> {
+        None
+    }
+
+    /// Gets ready for the first picture: called once before a run looks at any, and by whoever
+    /// applies the step alone. What cannot be had (a device, memory for weights) is an error here.
+    fn prepare(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// What it computes on, once prepared; `None` for plain code on the processor.
+    fn runs_on(&self) -> Option<RunsOn> {
         None
     }
 

@@ -1,1 +1,17 @@
-//! x
+//! Networks that restore pictures: enlargement, denoising, style; and which network a file holds.
+//!
+//! [`networks`] and [`style`] have one architecture in each file, written once for the CPU engine and
+//! for candle. [`zoo`] recognises which of them a checkpoint is for, theirs and those of `fonds-gan`,
+//! and builds it; [`tasks`] run it on whole pictures.
+//!
+//! This crate knows no path of the archive, no catalog and no pipeline.
+
+mod keys;
+pub mod networks;
+pub mod style;
+pub mod tasks;
+pub mod workload;
+pub mod zoo;
+
+#[cfg(test)]
+mod trial;

@@ -6,7 +6,7 @@ use crate::{report, shipped};
 pub(crate) fn check(pipelines: &[String]) -> Exit {
     let mut exit = Exit::Done;
     for pipeline in pipelines {
-        match shipped::plan(pipeline) {
+        match shipped::plan(pipeline, None) {
             Ok(plan) => {
                 let (steps, outputs) = (plan.steps.len(), plan.outputs.len());
                 report::line(&format!(
@@ -15,7 +15,8 @@ pub(crate) fn check(pipelines: &[String]) -> Exit {
             }
             Err(errors) => {
                 report::errors(&errors);
-                exit = Exit::Usage;
+                let found = Exit::of_mistakes(&errors);
+                exit = if exit == Exit::Usage { exit } else { found };
             }
         }
     }

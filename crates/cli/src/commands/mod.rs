@@ -1,11 +1,14 @@
 //! One function for each command.
 
+mod bench;
 mod catalog;
 mod check;
 mod clean;
+mod eval;
 mod generate;
 mod init;
 mod inspect;
+mod model;
 mod pipelines;
 mod plan;
 mod run;
@@ -26,6 +29,9 @@ pub(crate) fn dispatch(command: Command) -> Result<u8> {
         Command::Steps { name } => steps::steps(name.as_deref()),
         Command::Pipelines { name } => pipelines::pipelines(name.as_deref()),
         Command::Inspect { files, json } => inspect::inspect(&files, json),
+        Command::Model(command) => model::model(&command),
+        Command::Eval(args) => eval::eval(&args),
+        Command::Bench(args) => bench::bench(&args),
         Command::Catalog(command) => catalog::catalog(&command),
         Command::Clean { output, remove } => clean::clean(&output, remove),
         Command::Init { path } => init::init(&path),

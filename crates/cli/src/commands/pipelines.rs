@@ -8,7 +8,7 @@ use crate::{report, shipped};
 pub(crate) fn pipelines(name: Option<&str>) -> Outcome {
     let Some(name) = name else {
         for (name, _) in shipped::PIPELINES {
-            let plan = shipped::plan(name).map_err(|mut errors| errors.remove(0))?;
+            let plan = shipped::plan(name, None).map_err(|mut errors| errors.remove(0))?;
             report::line(&format!("{name:<20} {}", plan.description));
         }
         report::line(

@@ -12,11 +12,11 @@ use crate::exit::{Exit, Outcome};
 use crate::{commands, report, shipped};
 
 pub(crate) fn plan(args: &PlanArgs) -> Outcome {
-    let plan = match shipped::plan(&args.job.pipeline) {
+    let plan = match shipped::plan(&args.job.pipeline, Some(&args.job.networks)) {
         Ok(plan) => Arc::new(plan),
         Err(errors) => {
             report::errors(&errors);
-            return Ok(Exit::Usage);
+            return Ok(Exit::of_mistakes(&errors));
         }
     };
     report::raw(&graph(&plan));

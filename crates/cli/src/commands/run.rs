@@ -18,11 +18,11 @@ use crate::{commands, shipped};
 static CANCELLED: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn run(args: &RunArgs) -> Outcome {
-    let plan = match shipped::plan(&args.job.pipeline) {
+    let plan = match shipped::plan(&args.job.pipeline, Some(&args.job.networks)) {
         Ok(plan) => Arc::new(plan),
         Err(errors) => {
             report::errors(&errors);
-            return Ok(Exit::Usage);
+            return Ok(Exit::of_mistakes(&errors));
         }
     };
     let options = options(args)?;

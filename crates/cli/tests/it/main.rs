@@ -5,5 +5,6 @@ mod commands;
 mod exit_codes;
 mod help;
 mod killed;
+mod networks;
 mod output;
 mod support;

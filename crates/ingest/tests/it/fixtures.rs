@@ -58,7 +58,8 @@ fn every_fixture_is_small() {
         .map(|path| fs::metadata(path).unwrap().len())
         .collect();
     assert!(sizes.iter().all(|&size| size <= 400_000));
-    assert!(sizes.iter().sum::<u64>() < 2_500_000);
+    // Four megabytes of them are what PyTorch computed for the networks.
+    assert!(sizes.iter().sum::<u64>() < 7_000_000);
 }
 
 fn files_under(folder: &Path) -> Vec<std::path::PathBuf> {

@@ -19,9 +19,12 @@
 //!
 //! The engine knows no tensor framework, no weights file and no network.
 
+mod activation;
 mod buffer;
 mod conv;
 mod kernel;
+mod ops;
+mod planes;
 mod pool;
 
 use std::sync::Arc;
@@ -32,30 +35,69 @@ pub use conv::{
     Residual, TransposeShape, conv2d_input_gradient, conv2d_weight_gradient,
 };
 pub use kernel::Kernel;
+pub use ops::{
+    ChannelSums, Levels, Normalization, PadMode, Padding, Pixels, PixelsMut, Rectangle, Window,
+};
 
 use pool::Pool;
+
+/// What decides how the engine computes; weights are packed for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Which instructions.
+    pub kernel: Kernel,
+    /// How convolutions are computed.
+    pub algorithm: Algorithm,
+    /// In what products are made.
+    pub precision: Precision,
+}
+
+impl Settings {
+    /// The fastest algorithms in 32 bits on these instructions.
+    pub fn new(kernel: Kernel) -> Self {
+        Self {
+            kernel,
+            algorithm: Algorithm::Auto,
+            precision: Precision::F32,
+        }
+    }
+}
 
 /// Instructions and memory of the CPU engine; cheap to share.
 #[derive(Debug)]
 pub struct Engine {
-    kernel: Kernel,
+    settings: Settings,
     pool: Arc<Pool>,
 }
 
 impl Engine {
-    /// An engine on these instructions.
+    /// An engine on these instructions, with the fastest algorithms in 32 bits.
     ///
     /// # Panics
     /// When this processor does not have them: use [`Kernel::detect`] or [`Kernel::is_available`].
     pub fn new(kernel: Kernel) -> Arc<Self> {
+        Self::with(Settings::new(kernel))
+    }
+
+    /// An engine with these settings.
+    ///
+    /// # Panics
+    /// When this processor does not have the instructions.
+    pub fn with(settings: Settings) -> Arc<Self> {
+        let kernel = settings.kernel;
         assert!(kernel.is_available(), "this processor has no {kernel}");
         let pool = Arc::new(Pool::default());
-        Arc::new(Self { kernel, pool })
+        Arc::new(Self { settings, pool })
     }
 
     /// Which instructions it uses.
     pub fn kernel(&self) -> Kernel {
-        self.kernel
+        self.settings.kernel
+    }
+
+    /// What decides how it computes.
+    pub fn settings(&self) -> Settings {
+        self.settings
     }
 
     /// Gives the memory kept for reuse back to the system.

@@ -36,16 +36,13 @@ impl Pool {
     pub(super) fn take(self: &Arc<Self>, shape: Shape) -> Result<Storage> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let found = free.blocks.iter().rposition(|(of, _)| *of == shape);
-        let block = match found {
-            Some(index) => {
-                let (_, block) = free.blocks.remove(index);
-                free.bytes -= block.bytes();
-                block
-            }
-            None => {
-                drop(free);
-                Block::new(shape.storage_len()?)?
-            }
+        let block = if let Some(index) = found {
+            let (_, block) = free.blocks.remove(index);
+            free.bytes -= block.bytes();
+            block
+        } else {
+            drop(free);
+            Block::new(shape.storage_len()?)?
         };
         Ok(Storage {
             shape,
@@ -127,7 +124,12 @@ impl Block {
     fn new(len: usize) -> Result<Self> {
         let layout = Self::layout(len)?;
         // SAFETY: the layout is not empty (`layout` adds a line).
-        let start = unsafe { alloc_zeroed(layout) }.cast::<f32>();
+        let start = unsafe { alloc_zeroed(layout) };
+        #[expect(
+            clippy::cast_ptr_alignment,
+            reason = "the layout asks for a cache line"
+        )]
+        let start = start.cast::<f32>();
         match NonNull::new(start) {
             Some(start) => Ok(Self { start, len }),
             None => Err(out_of_memory(len)),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::time::Instant;
 
-use fonds_catalog::provenance::{Agent, DigestWire};
+use fonds_catalog::provenance::{Agent, DigestWire, Model};
 use fonds_catalog::{
     CatalogSummary, CatalogWriter, Item, RUN_FILE, RUN_SCHEMA, Reason, Record, RunFile, Status,
     write_file,
@@ -14,8 +14,10 @@ use fonds_core::{Code, Error, Flag, ObjectIds, Result};
 use fonds_ingest::{Fate, Found, SkipReason, Walk, in_shard};
 
 use crate::event::{Counts, Event, Stop};
+use crate::plan::Plan;
 use crate::run::executor::Ending;
 use crate::run::journal::{Journal, Line, LineReader};
+use crate::run::sidecar;
 use crate::run::work::{Context, failed_item, now};
 use crate::run::{Chosen, RunOptions, RunReport};
 
@@ -296,7 +298,7 @@ fn write_run_file(
         )]),
         peak_rss_bytes: peak_memory(),
         environment: context.environment.clone(),
-        models: Vec::new(),
+        models: models(&context.plan),
         clutter,
         warnings,
         orphans: orphans.to_vec(),
@@ -307,6 +309,17 @@ fn write_run_file(
         &ended.options.output.join(RUN_FILE),
         file.to_json()?.as_bytes(),
     )
+}
+
+/// The models that the plan uses, each once.
+fn models(plan: &Plan) -> Vec<Model> {
+    let mut models: Vec<Model> = Vec::new();
+    for model in plan.steps.iter().filter_map(sidecar::model) {
+        if !models.contains(&model) {
+            models.push(model);
+        }
+    }
+    models
 }
 
 fn run_counts(summary: &CatalogSummary, counts: Counts) -> fonds_catalog::Counts {

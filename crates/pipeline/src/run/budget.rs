@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::run::clock::Clock;
+
 /// A shared number of bytes that pictures in flight may take together.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -40,6 +42,7 @@ impl Budget {
 pub(super) struct Reservation {
     budget: Arc<Budget>,
     held: Mutex<Held>,
+    clock: Clock,
 }
 
 #[derive(Debug, Default)]
@@ -54,17 +57,23 @@ impl Reservation {
         Self {
             budget: Arc::clone(budget),
             held: Mutex::default(),
+            clock: Clock::start(),
         }
+    }
+
+    /// How long the file has been worked on.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Waits for room for the file itself.
     pub(super) fn for_file(&self, bytes: u64) {
-        self.grant(bytes, false);
+        self.clock.wait(|| self.grant(bytes, false));
     }
 
     /// Waits for room for the pixels; the work can then be finished.
     pub(super) fn for_pixels(&self, bytes: u64) {
-        self.grant(bytes, true);
+        self.clock.wait(|| self.grant(bytes, true));
     }
 
     fn grant(&self, bytes: u64, run: bool) {

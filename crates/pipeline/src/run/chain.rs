@@ -6,6 +6,7 @@ use fonds_core::{Change, Error, Raster, Result, Seed, with_samples};
 use fonds_image::measure::{self, Measure};
 
 use crate::plan::{Node, Plan, PlannedStep};
+use crate::run::Clock;
 use crate::step::{Act, StepContext};
 
 /// What a step did to a picture.
@@ -47,11 +48,13 @@ pub(super) fn run(
     plan: &Plan,
     source: Raster,
     seed: Seed,
+    clock: &Clock,
     visit: &mut Visit<'_>,
 ) -> Result<Vec<Trace>> {
     let mut walk = Walk {
         plan,
         seed,
+        clock,
         rasters: HashMap::new(),
         content: vec![0; plan.steps.len() + 1],
         cache: HashMap::new(),
@@ -83,6 +86,7 @@ pub(super) fn acts(plan: &Plan, node: Node, traces: &[Trace]) -> Vec<Act> {
 struct Walk<'a> {
     plan: &'a Plan,
     seed: Seed,
+    clock: &'a Clock,
     /// Pictures that a later step still takes.
     rasters: HashMap<usize, (Raster, usize)>,
     /// For each node the node that last changed what is there: equal numbers, equal pictures.
@@ -136,10 +140,8 @@ impl Walk<'_> {
             }
         }
         let before = planned.max_change.map(|bound| (bound, input.clone()));
-        let context = StepContext {
-            id: &planned.id,
-            seed: self.seed.derive(&planned.id),
-        };
+        let seed = self.seed.derive(&planned.id);
+        let context = StepContext::timed(&planned.id, seed, self.clock);
         let outcome = planned.step.apply(input, &context)?;
         let Some(change) = outcome.change else {
             return Ok((
@@ -254,7 +256,7 @@ mod tests {
             seen.push((node, raster.width(), raster.format(), traces.len()));
             Ok(())
         };
-        let traces = run(&plan, source, Seed::new(0), &mut visit).unwrap();
+        let traces = run(&plan, source, Seed::new(0), &Clock::start(), &mut visit).unwrap();
         let rgb = PixelFormat::RGB8;
         let expected = [
             (Node::Source, 40, rgb, 0),

@@ -41,7 +41,7 @@ struct Slot {
 
 #[derive(Debug, Default)]
 struct SlotState {
-    job: Option<(usize, Instant)>,
+    job: Option<usize>,
     held: Option<Arc<Reservation>>,
     abandoned: bool,
 }
@@ -50,7 +50,7 @@ impl Slot {
     fn begin(&self, job: usize, budget: &Arc<Budget>) -> Arc<Reservation> {
         let held = Arc::new(Reservation::new(budget));
         let mut state = self.lock();
-        state.job = Some((job, Instant::now()));
+        state.job = Some(job);
         state.held = Some(Arc::clone(&held));
         held
     }
@@ -66,12 +66,14 @@ impl Slot {
     /// Gives the file up when it has taken too long.
     fn give_up(&self, timeout: Duration) -> Option<usize> {
         let mut state = self.lock();
-        let (job, since) = state.job?;
-        if state.abandoned || since.elapsed() < timeout {
+        let job = state.job?;
+        let over = |held: &Arc<Reservation>| held.clock().is_over(timeout);
+        if state.abandoned || !state.held.as_ref().is_some_and(over) {
             return None;
         }
         state.abandoned = true;
         if let Some(held) = state.held.take() {
+            held.clock().give_up();
             held.release();
         }
         Some(job)

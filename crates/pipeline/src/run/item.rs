@@ -406,7 +406,7 @@ impl Work<'_> {
             let mut visit = |node: Node, raster: &Raster, traces: &[Trace]| -> Result<()> {
                 output::at_node(&page_context, node, raster, traces, &mut made)
             };
-            chain::run(plan, page.raster, seed, &mut visit)?
+            chain::run(plan, page.raster, seed, self.held.clock(), &mut visit)?
         };
         describe::verdicts(&traces, flags);
         for derivative in made {

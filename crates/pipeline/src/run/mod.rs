@@ -9,6 +9,7 @@ mod assemble;
 mod budget;
 mod chain;
 mod clean;
+mod clock;
 mod describe;
 mod executor;
 mod inflight;
@@ -21,7 +22,7 @@ mod output;
 mod sidecar;
 mod work;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -37,9 +38,11 @@ use uuid::Uuid;
 
 use crate::event::{Counts, Event, Stop};
 use crate::plan::Plan;
+use crate::step::RunsOn;
 
 pub use assemble::record_exit;
 pub use clean::{CleanReport, clean};
+pub(crate) use clock::Clock;
 pub use inflight::interrupted;
 pub(crate) use output::{SMALL, THUMB};
 pub use work::Retry;
@@ -126,6 +129,7 @@ pub fn run(
     let started = Instant::now();
     let started_at = work::now();
     let archive = survey(plan, options)?;
+    ready(plan)?;
     let state = prepare(&options.output)?;
     let _lock = lock::Lock::take(&state)?;
     let swept = sweep(&options.output, &state)?;
@@ -152,11 +156,9 @@ pub fn run(
     let meeting = names::meeting(plan, &archive, &ids);
     let jobs = jobs(&archive, options, &ids, &chosen, &journal, &meeting);
     let in_flight = Arc::new(inflight::InFlight::create(&state)?);
-    let budget = budget::Budget::new(
-        plan.policy
-            .memory_bytes
-            .unwrap_or_else(budget::default_bytes),
-    );
+    let memory = plan.policy.memory_bytes;
+    let memory = memory.unwrap_or_else(budget::default_bytes);
+    let budget = budget::Budget::new(memory.saturating_sub(plan.memory_shared()));
     let mut writer = executor::Writer::new(Arc::clone(&context), &mut journal, events, cancelled);
     let (suspects, others) = split(jobs, options, &mut writer)?;
     let driven = executor::drive(&mut writer, suspects, 1, &in_flight, &budget)
@@ -279,13 +281,7 @@ fn context(
         human: human_metadata(plan, &options.input)?,
         verify: options.verify,
         retry: options.retry.clone(),
-        environment: Environment {
-            os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            cpu: processor(),
-            device: "cpu".to_owned(),
-            kernel: kernel().to_owned(),
-            threads: options.workers as u32,
-        },
+        environment: environment(plan, options.workers),
         leftovers: journal.leftovers.clone(),
     })
 }
@@ -296,6 +292,50 @@ fn human_metadata(plan: &Plan, input: &Path) -> Result<HumanMetadata> {
         HumanMetadata::read(&path)
     } else {
         Ok(HumanMetadata::default())
+    }
+}
+
+/// Gets all steps ready, before any picture is looked at.
+///
+/// # Errors
+/// Those of [`crate::Step::prepare`], with the step's id.
+pub(crate) fn ready(plan: &Plan) -> Result<()> {
+    for planned in &plan.steps {
+        let prepared = planned.step.prepare();
+        prepared.map_err(|error| error.in_step(&planned.id))?;
+    }
+    Ok(())
+}
+
+/// The machine, and what the steps compute on.
+fn environment(plan: &Plan, workers: usize) -> Environment {
+    let steps = plan
+        .steps
+        .iter()
+        .filter_map(|planned| planned.step.runs_on());
+    let used: BTreeSet<RunsOn> = steps.collect();
+    let join = |texts: BTreeSet<&str>| texts.into_iter().collect::<Vec<_>>().join(", ");
+    let devices = join(used.iter().map(|on| on.device.as_str()).collect());
+    let kernels = join(
+        used.iter()
+            .map(|on| on.kernel.as_str())
+            .filter(|k| !k.is_empty())
+            .collect(),
+    );
+    Environment {
+        os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        cpu: processor(),
+        device: if devices.is_empty() {
+            "cpu".to_owned()
+        } else {
+            devices
+        },
+        kernel: if kernels.is_empty() {
+            kernel().to_owned()
+        } else {
+            format!("{kernels} (networks), {} (codecs)", kernel())
+        },
+        threads: workers as u32,
     }
 }
 

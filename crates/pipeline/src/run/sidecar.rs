@@ -158,16 +158,20 @@ fn modification(planned: &PlannedStep) -> Event {
         event.parameters = parameters;
     }
     event.agent = Some(Agent::software("fonds", env!("CARGO_PKG_VERSION")));
-    event.model = planned.step.model().and_then(|model| {
-        Some(Model {
-            name: model.name,
-            version: model.version,
-            sha256: DigestWire(model.sha256.parse().ok()?),
-            licence: model.licence,
-            training_data: model.training_data,
-        })
-    });
+    event.model = model(planned);
     event
+}
+
+/// The model behind a step, as it is written down.
+pub(super) fn model(planned: &PlannedStep) -> Option<Model> {
+    let model = planned.step.model()?;
+    Some(Model {
+        name: model.name,
+        version: model.version,
+        sha256: DigestWire(model.sha256.parse().ok()?),
+        licence: model.licence,
+        training_data: model.training_data,
+    })
 }
 
 fn skipped(planned: &PlannedStep, trace: &Trace, reason: SkipReason) -> SkippedStep {

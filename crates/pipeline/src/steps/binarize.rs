@@ -29,7 +29,7 @@ pub(super) fn kind() -> StepKind {
         Ok(Classical {
             cost: Cost {
                 scratch_per_pixel: 4.0,
-                growth: 1.0,
+                ..Cost::IN_PLACE
             },
             output: |format| PixelFormat::new(Depth::U8, ColorModel::Gray, format.alpha),
             ..step

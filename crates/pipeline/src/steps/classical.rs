@@ -74,7 +74,7 @@ impl Classical {
             act: Act::Enhancement,
             cost: Cost {
                 scratch_per_pixel: 3.0,
-                growth: 1.0,
+                ..Cost::IN_PLACE
             },
             parameters,
             output: |format| format,

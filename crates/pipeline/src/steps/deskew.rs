@@ -42,6 +42,7 @@ pub(super) fn kind() -> StepKind {
         let cost = Cost {
             scratch_per_pixel: 3.0,
             growth: 1.5,
+            ..Cost::IN_PLACE
         };
         Ok(Classical {
             act: Act::Geometry,

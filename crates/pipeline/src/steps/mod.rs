@@ -8,24 +8,68 @@ mod denoise;
 mod deskew;
 mod despeckle;
 mod gray;
+#[cfg(feature = "restore")]
+mod network;
 mod resize;
 mod sharpen;
 mod tone;
+#[cfg(feature = "restore")]
+mod upscale;
 
 use crate::registry::StepKind;
 
+#[cfg(feature = "restore")]
+pub(crate) use network::makes_up;
+
+/// What the steps of one registry share.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Context {
+    /// The networks' files and devices.
+    #[cfg(feature = "restore")]
+    pub(crate) networks: std::sync::Arc<crate::networks::Networks>,
+}
+
 /// All built-in kinds.
-pub(crate) fn all() -> Vec<StepKind> {
-    vec![
+pub(crate) fn all(context: &Context) -> Vec<StepKind> {
+    let mut kinds = vec![
         binarize::kind(),
         clahe::kind(),
         crop::kind(),
-        denoise::kind(),
+        denoise::kind(context),
         deskew::kind(),
         despeckle::kind(),
         gray::kind(),
         resize::kind(),
         sharpen::kind(),
         tone::kind(),
+    ];
+    kinds.extend(of_networks(context));
+    kinds
+}
+
+#[cfg(feature = "restore")]
+fn of_networks(context: &Context) -> [StepKind; 2] {
+    [
+        network::kind(&context.networks),
+        upscale::kind(&context.networks),
     ]
+}
+
+/// Where no network is built in, their steps say so.
+#[cfg(not(feature = "restore"))]
+fn of_networks(_: &Context) -> [StepKind; 2] {
+    ["network", "upscale"].map(|name| {
+        let summary = "Not in this build: it has no networks";
+        StepKind::new(name, summary, Vec::new(), |args| {
+            args.ignore();
+            Err(no_networks())
+        })
+    })
+}
+
+#[cfg(not(feature = "restore"))]
+fn no_networks() -> fonds_core::Error {
+    let message = "this build of fonds has no networks";
+    fonds_core::Error::new(fonds_core::Code::NotBuiltIn, message)
+        .hint("build fonds-pipeline with its feature `restore`")
 }

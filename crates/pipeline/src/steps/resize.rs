@@ -56,6 +56,7 @@ pub(super) fn kind() -> StepKind {
         let cost = Cost {
             scratch_per_pixel: 4.0,
             growth,
+            ..Cost::IN_PLACE
         };
         Ok(Classical {
             act: Act::Geometry,

@@ -8,6 +8,8 @@ mod content;
 mod examples;
 mod interrupted;
 mod names;
+#[cfg(feature = "restore")]
+mod networks;
 mod originals;
 mod own_steps;
 mod pipelines;

@@ -233,6 +233,13 @@ impl Conv2d {
     }
 }
 
+impl ConvShape {
+    /// Whether [`Algorithm::Auto`] may compute it in blocks of 4 × 4 pixels that share their input.
+    pub fn runs_in_blocks(&self) -> bool {
+        winograd_applies(self)
+    }
+}
+
 fn winograd_applies(shape: &ConvShape) -> bool {
     shape.kernel == [3, 3]
         && shape.stride == [1, 1]

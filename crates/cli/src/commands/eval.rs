@@ -1,0 +1,165 @@
+//! `fonds eval`: a network measured, as a table and as CSV.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use fonds_core::{Code, Error};
+use fonds_pipeline::{EvalOptions, EvalRow, Evaluation, Networks, Scores, evaluate};
+
+use crate::args::{EvalArgs, Metric, Other};
+use crate::exit::{Exit, Outcome};
+use crate::{commands, report};
+
+/// All metrics, in the order of their columns.
+const ALL: [Metric; 4] = [Metric::PsnrY, Metric::SsimY, Metric::Psnr, Metric::Ssim];
+
+pub(crate) fn eval(args: &EvalArgs) -> Outcome {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    commands::threads(threads)?;
+    let options = EvalOptions {
+        model: args.model.clone(),
+        entry: args.entry.clone(),
+        data: args.data.clone(),
+        input: args.input.clone(),
+        scale: args.scale.map(usize::from),
+        border: args.border,
+        noise: args.sigma,
+        bicubic: args.compare == Some(Other::Bicubic),
+    };
+    let networks = Networks::new(args.networks.options(PathBuf::new()));
+    let metrics = if args.metric.is_empty() {
+        &ALL
+    } else {
+        &args.metric[..]
+    };
+    let found = evaluate(&networks, &options, |row| {
+        report::error_line(&format!(
+            "{} in {:.1} s",
+            row.picture,
+            row.took.as_secs_f64()
+        ));
+    })?;
+    report::raw(&table(&found, metrics));
+    if let Some(path) = &args.csv {
+        write(path, &csv(&found, metrics))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    std::fs::write(path, text).map_err(|error| {
+        Error::from_io(error, Code::WriteFailed, "cannot be written").at_path(path)
+    })
+}
+
+/// The name of a metric's column.
+fn name(metric: Metric) -> &'static str {
+    match metric {
+        Metric::PsnrY => "psnr_y",
+        Metric::SsimY => "ssim_y",
+        Metric::Psnr => "psnr",
+        Metric::Ssim => "ssim",
+    }
+}
+
+/// A figure as it is stated: decibels with two digits, similarities with four.
+fn figure(metric: Metric, scores: &Scores) -> String {
+    match metric {
+        Metric::PsnrY => format!("{:.2}", scores.psnr_y),
+        Metric::SsimY => format!("{:.4}", scores.ssim_y),
+        Metric::Psnr => format!("{:.2}", scores.psnr),
+        Metric::Ssim => format!("{:.4}", scores.ssim),
+    }
+}
+
+/// What is measured on each picture, under its name.
+fn ways(found: &Evaluation) -> Vec<(&'static str, fn(&EvalRow) -> Option<Scores>)> {
+    let mut ways: Vec<(&'static str, fn(&EvalRow) -> Option<Scores>)> =
+        vec![("network", |row| Some(row.network))];
+    if found.rows.iter().any(|row| row.bicubic.is_some()) {
+        ways.push(("bicubic", |row| row.bicubic));
+    }
+    ways
+}
+
+/// Lines of picture, size, way and figures; the means come last.
+fn lines(found: &Evaluation, metrics: &[Metric]) -> Vec<Vec<String>> {
+    let figures = |scores: &Scores| {
+        metrics
+            .iter()
+            .map(|&metric| figure(metric, scores))
+            .collect()
+    };
+    let mut lines = Vec::new();
+    for (way, scores) in ways(found) {
+        for row in &found.rows {
+            if let Some(scores) = scores(row) {
+                let size = format!("{}x{}", row.size.0, row.size.1);
+                let mut line = vec![row.picture.clone(), size, way.to_owned()];
+                line.append(&mut figures(&scores));
+                lines.push(line);
+            }
+        }
+    }
+    for (way, scores) in ways(found) {
+        if let Some(mean) = Scores::mean(found.rows.iter().filter_map(scores)) {
+            let mut line = vec!["mean".to_owned(), String::new(), way.to_owned()];
+            line.append(&mut figures(&mean));
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+fn header(metrics: &[Metric]) -> Vec<String> {
+    let mut header = ["picture", "size", "by"].map(str::to_owned).to_vec();
+    header.extend(metrics.iter().map(|&metric| name(metric).to_owned()));
+    header
+}
+
+fn table(found: &Evaluation, metrics: &[Metric]) -> String {
+    let mut rows = vec![header(metrics)];
+    rows.append(&mut lines(found, metrics));
+    let mut widths = vec![0; rows[0].len()];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = format!(
+        "{}, ×{}, {} pixels left out at each edge\n\n",
+        found.description.architecture, found.scale, found.border
+    );
+    for row in rows {
+        let mut line = String::new();
+        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            let _ = match column {
+                0..3 => write!(line, "{cell:<width$}  "),
+                _ => write!(line, "{cell:>width$}  "),
+            };
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn csv(found: &Evaluation, metrics: &[Metric]) -> String {
+    let mut text = String::new();
+    let rows = std::iter::once(header(metrics)).chain(lines(found, metrics));
+    for row in rows {
+        let cells: Vec<String> = row.iter().map(|cell| quoted(cell)).collect();
+        text.push_str(&cells.join(","));
+        text.push('\n');
+    }
+    text
+}
+
+/// A cell by RFC 4180.
+fn quoted(cell: &str) -> String {
+    if cell.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell.to_owned()
+    }
+}

@@ -1,0 +1,62 @@
+//! The products of convolutions on the CPU engine, in `f32`.
+
+use std::sync::{Arc, OnceLock};
+
+use fonds_core::Result;
+
+use super::plain::Geometry;
+use crate::engine::{
+    Algorithm, Buffer, Conv2d, Engine, Epilogue, Kernel, Precision, Shape, conv2d_input_gradient,
+    conv2d_weight_gradient,
+};
+
+/// The output.
+pub(super) fn forward(geometry: &Geometry, input: &[f32], weight: &[f32]) -> Result<Vec<f32>> {
+    let engine = engine();
+    let (kernel, shape) = (engine.kernel(), geometry.shape);
+    let convolution = Conv2d::new(kernel, shape, weight, None, Algorithm::Auto, Precision::F32)?;
+    let input = import(geometry.input_dims(), input)?;
+    let output = convolution.forward(engine, &[&input], &Epilogue::default())?;
+    Ok(engine.export(&output))
+}
+
+/// The gradient of the input from that of the output.
+pub(super) fn input_gradient(
+    geometry: &Geometry,
+    output: &[f32],
+    weight: &[f32],
+) -> Result<Vec<f32>> {
+    let engine = engine();
+    let [_, _, height, width] = geometry.input_dims();
+    let output = import(geometry.output_dims(), output)?;
+    let size = (height, width);
+    let input = conv2d_input_gradient(engine, &geometry.shape, size, &output, weight)?;
+    Ok(engine.export(&input))
+}
+
+/// The gradient of the weights from the input and the gradient of the output.
+pub(super) fn weight_gradient(
+    geometry: &Geometry,
+    input: &[f32],
+    output: &[f32],
+) -> Result<Vec<f32>> {
+    let input = import(geometry.input_dims(), input)?;
+    let output = import(geometry.output_dims(), output)?;
+    conv2d_weight_gradient(engine(), &geometry.shape, &input, &output)
+}
+
+fn import([batch, channels, height, width]: [usize; 4], values: &[f32]) -> Result<Buffer> {
+    let shape = Shape {
+        batch,
+        height,
+        width,
+        channels,
+    };
+    engine().import(shape, values)
+}
+
+/// One engine for all training, on the fastest instructions that there are.
+fn engine() -> &'static Arc<Engine> {
+    static ENGINE: OnceLock<Arc<Engine>> = OnceLock::new();
+    ENGINE.get_or_init(|| Engine::new(Kernel::detect()))
+}

@@ -1,0 +1,29 @@
+//! Operations on candle tensors whose gradients are right and fast, also those of the gradients.
+//!
+//! candle 0.11 gets some gradients wrong (maxima of windows, nearest enlargement of a tensor that is
+//! used twice), has none for others (bilinear enlargement, reflected borders) and computes those of
+//! convolutions on GPUs by a slow kernel. What is here replaces these; all takes and gives NCHW.
+//!
+//! A convolution, the gradient of its input and the gradient of its weights are three products that
+//! are linear in both factors, and the gradients of each are the other two: the three are closed
+//! under differentiation, so that gradients can be taken to any order. candle detaches gradients
+//! unless the environment variable `CANDLE_GRAD_DO_NOT_DETACH` is set before a thread's first
+//! backward pass; without it a second one gives wrong numbers in silence.
+//!
+//! Layer normalisation is not here, but beware: `candle_nn::ops::layer_norm`, and
+//! `candle_nn::LayerNorm` with a bias, have no gradient and do not say so. `layer_norm_slow` has.
+
+mod border;
+mod composed;
+mod fast;
+mod plain;
+mod pooling;
+mod product;
+mod resample;
+#[cfg(test)]
+mod testing;
+
+pub use border::pad;
+pub use pooling::max_pool2d;
+pub use product::{conv_transpose2d, conv2d};
+pub use resample::{resize_bilinear, upsample_nearest};
