@@ -300,6 +300,11 @@ fn winograd_agrees_with_the_definition() {
         algorithm: Algorithm::Winograd,
         ..Case::new(ConvShape::same(16, 64, 3), [30, 45])
     });
+    // Channels for which blocks are larger, and whose weights are packed in several groups.
+    cases.push(Case {
+        algorithm: Algorithm::Winograd,
+        ..Case::new(ConvShape::same(272, 80, 3), [29, 30])
+    });
     check_all(&cases, 2e-6);
 }
 
