@@ -13,6 +13,9 @@
     reason = "the contract is stated at each function"
 )]
 
+use std::ops::Range;
+
+use super::super::epilogue::mode;
 use super::super::simd::{Micro, Simd, on_kernel};
 use super::{BEYOND, FEW, Job, Kind, Panel, Run, STRIP, Strip, WEIGHT_BYTES};
 
@@ -97,24 +100,59 @@ impl Work<'_> {
         *self.targets.add(index)
     }
 
-    /// Bias, activation and the rest, and storing: lanes from `channel` on at a pixel.
+    /// Bias, activation and the rest, and storing: the sums of some pixels, `stride` floats from one
+    /// to the next, `lanes` of each from `channel` on.
     ///
     /// # Safety
     /// As [`run`].
     #[inline(always)]
-    unsafe fn store<S: Simd>(&self, pixel: usize, channel: usize, lanes: usize, sum: S::V) {
-        let finish = self.job.finish;
-        let at = pixel + channel;
-        let bias = S::load(finish.bias.as_ptr().add(channel));
-        let slope = S::load(finish.slope.as_ptr().add(channel));
-        let value = finish.apply_any_mode::<S>(S::add(sum, bias), slope, at, lanes);
-        let to = self.job.output.start().add(at);
-        if lanes < S::LANES {
-            S::store_part(to, value, lanes);
-        } else {
-            S::store(to, value);
+    unsafe fn store<S: Simd>(&self, pixels: Range<usize>, sums: *const f32, to: Lanes) {
+        match self.job.finish.mode() {
+            mode::PLAIN => self.store_as::<S, { mode::PLAIN }>(pixels, sums, to),
+            mode::RELU => self.store_as::<S, { mode::RELU }>(pixels, sums, to),
+            mode::SLOPE => self.store_as::<S, { mode::SLOPE }>(pixels, sums, to),
+            _ => self.store_as::<S, { mode::ANY }>(pixels, sums, to),
         }
     }
+
+    #[inline(always)]
+    unsafe fn store_as<S: Simd, const MODE: u8>(
+        &self,
+        pixels: Range<usize>,
+        sums: *const f32,
+        to: Lanes,
+    ) {
+        let finish = self.job.finish;
+        let output = self.job.output.start();
+        for lane in (0..to.count).step_by(S::LANES) {
+            let channel = to.channel + lane;
+            let bias = S::load(finish.bias.as_ptr().add(channel));
+            let slope = S::load(finish.slope.as_ptr().add(channel));
+            let count = (to.count - lane).min(S::LANES);
+            let mut sum = sums.add(lane);
+            for pixel in pixels.clone() {
+                let at = self.target(pixel) + channel;
+                let value = S::add(S::load(sum), bias);
+                let value = finish.apply::<S, MODE>(value, slope, at, count);
+                if count < S::LANES {
+                    S::store_part(output.add(at), value, count);
+                } else {
+                    S::store(output.add(at), value);
+                }
+                sum = sum.add(to.stride);
+            }
+        }
+    }
+}
+
+/// Which lanes of pixels are stored.
+#[derive(Clone, Copy)]
+struct Lanes {
+    /// The first channel.
+    channel: usize,
+    count: usize,
+    /// Floats from a pixel's sums to the next one's.
+    stride: usize,
 }
 
 /// Micro-tiles of pixels and vectors of outputs.
@@ -147,9 +185,12 @@ impl Micro for ByOutputs<'_> {
                     }
                 }
                 if later.is_empty() {
-                    for r in 0..ROWS.min(work.count - row) {
-                        self.store::<S>(work.target(row + r), saved.add(r * width));
-                    }
+                    let lanes = Lanes {
+                        channel: work.panel.output,
+                        count: work.panel.lanes,
+                        stride: width,
+                    };
+                    work.store::<S>(row..work.count.min(row + ROWS), saved, lanes);
                 }
             }
             if later.is_empty() {
@@ -197,18 +238,6 @@ impl ByOutputs<'_> {
                 }
                 b = b.add(width);
             }
-        }
-    }
-
-    /// Stores a pixel's sums.
-    #[inline(always)]
-    unsafe fn store<S: Simd>(&self, pixel: usize, sums: *const f32) {
-        let panel = self.0.panel;
-        for v in 0..panel.vectors {
-            let lanes = (panel.lanes - v * S::LANES).min(S::LANES);
-            let sum = S::load(sums.add(v * S::LANES));
-            self.0
-                .store::<S>(pixel, panel.output + v * S::LANES, lanes, sum);
         }
     }
 }
@@ -271,17 +300,16 @@ impl Micro for ByInputs<'_> {
 unsafe fn finish_few<S: Simd>(work: &Work<'_>) {
     let outputs = work.job.output.shape.channels;
     for index in 0..work.count {
-        let sums = work.sums.add(index * FEW);
         for lane in outputs..FEW {
-            *sums.add(lane) = 0.0;
+            *work.sums.add(index * FEW + lane) = 0.0;
         }
-        let sum = if FEW < S::LANES {
-            S::load_part(sums, FEW)
-        } else {
-            S::load(sums)
-        };
-        work.store::<S>(work.target(index), 0, FEW, sum);
     }
+    let lanes = Lanes {
+        channel: 0,
+        count: FEW,
+        stride: FEW,
+    };
+    work.store::<S>(0..work.count, work.sums, lanes);
 }
 
 /// Micro-tiles of pixels, of one vector of channels.
@@ -308,10 +336,16 @@ impl Micro for ByChannels<'_> {
                     sums[r] = S::mul_add(value, taps, sums[r]);
                 }
             }
+            let saved = work.sums.add(row * S::LANES);
             for r in 0..ROWS {
-                let pixel = work.target(row + r);
-                work.store::<S>(pixel, work.panel.output, S::LANES, sums[r]);
+                S::store(saved.add(r * S::LANES), sums[r]);
             }
+            let lanes = Lanes {
+                channel: work.panel.output,
+                count: S::LANES,
+                stride: S::LANES,
+            };
+            work.store::<S>(row..work.count.min(row + ROWS), saved, lanes);
         }
     }
 }
