@@ -195,26 +195,6 @@ impl<'a> Finish<'a> {
         }
     }
 
-    /// [`Finish::apply`] with the mode found out here.
-    ///
-    /// # Safety
-    /// As there.
-    #[inline(always)]
-    pub(super) unsafe fn apply_any_mode<S: Simd>(
-        &self,
-        value: S::V,
-        slope: S::V,
-        at: usize,
-        count: usize,
-    ) -> S::V {
-        match self.mode() {
-            mode::PLAIN => self.apply::<S, { mode::PLAIN }>(value, slope, at, count),
-            mode::RELU => self.apply::<S, { mode::RELU }>(value, slope, at, count),
-            mode::SLOPE => self.apply::<S, { mode::SLOPE }>(value, slope, at, count),
-            _ => self.apply::<S, { mode::ANY }>(value, slope, at, count),
-        }
-    }
-
     #[inline(always)]
     unsafe fn apply_any<S: Simd>(&self, value: S::V, slope: S::V, at: usize, count: usize) -> S::V {
         let scale = S::splat(self.scale);

@@ -24,20 +24,23 @@ use fonds_core::{Code, Error, Result};
 use rayon::prelude::*;
 
 use super::super::{Buffer, Engine, Kernel};
-use super::memory::{Source, sources};
+use super::memory::{Source, sources, with_scratch};
 use super::shape::ConvShape;
 use super::simd::{self, Micro, Simd, on_kernel};
 use super::transpose::check_gradient;
 use super::winograd::split;
 
 /// Pixels that pass along a micro-tile.
-const PIXELS: usize = 64;
+const PIXELS: usize = 128;
 
 /// Floats of the sums of all chunks.
-const SUMS: usize = 4 << 20;
+const SUMS: usize = 2 << 20;
 
 /// Most chunks.
-const CHUNKS: usize = 32;
+const CHUNKS: usize = 16;
+
+/// Floats of the sums that a thread adds up at once.
+const PIECE: usize = 4096;
 
 /// The gradient of a convolution with respect to its weights, `[out][in / groups][kernel
 /// height][kernel width]`: `gradient` is that of the output.
@@ -151,45 +154,64 @@ impl<'a> Job<'a> {
 
     fn run(&self) -> Vec<f32> {
         let taps = self.taps();
-        let mut sums = vec![0.0_f32; self.chunks * taps * self.tap];
-        // Few chunks: the taps are shared out too.
-        sums.par_chunks_mut(self.tap)
-            .enumerate()
-            .with_min_len(if self.chunks >= 16 { taps } else { 1 })
-            .for_each(|(task, sums)| {
-                let (chunk, tap) = (task / taps, task % taps);
-                self.sum(chunk, tap, sums);
-            });
-        self.collect(&sums)
+        let floats = self.chunks * taps * self.tap;
+        with_scratch(floats, |scratch| {
+            // SAFETY: scratch has that many floats, and nobody else has it.
+            let sums = unsafe { std::slice::from_raw_parts_mut(scratch, floats) };
+            sums.par_chunks_mut(self.tap)
+                .enumerate()
+                .for_each(|(task, sums)| {
+                    sums.fill(0.0);
+                    self.sum(task / taps, task % taps, sums);
+                });
+            let (first, others) = sums.split_at_mut(taps * self.tap);
+            first
+                .par_chunks_mut(PIECE)
+                .enumerate()
+                .for_each(|(piece, first)| {
+                    for chunk in others.chunks_exact(taps * self.tap) {
+                        let other = &chunk[piece * PIECE..][..first.len()];
+                        first
+                            .iter_mut()
+                            .zip(other)
+                            .for_each(|(sum, other)| *sum += other);
+                    }
+                });
+            self.collect(first)
+        })
     }
 
-    /// Adds the chunks up, in their order, as `[out][in / groups][tap]`.
+    /// The sums `[tap][group][row][lane]` as `[out][in / groups][tap]`.
     fn collect(&self, sums: &[f32]) -> Vec<f32> {
         let taps = self.taps();
         let lanes = simd::lanes(self.kernel);
         let per_group = self.shape.out_channels / self.shape.groups;
         let inputs = self.shape.in_channels / self.shape.groups;
         let mut weights = vec![0.0; self.shape.weights()];
+        // Some outputs at a time: their sums lie side by side.
         weights
-            .par_chunks_mut(inputs * taps)
+            .par_chunks_mut(16 * inputs * taps)
             .enumerate()
-            .for_each(|(output, weights)| {
-                let (group, output) = (output / per_group, output % per_group);
-                for (index, weight) in weights.iter_mut().enumerate() {
+            .for_each(|(part, weights)| {
+                for index in 0..inputs * taps {
                     let (input, tap) = (index / taps, index % taps);
-                    let (row, lane) = if self.swapped {
-                        (output, input)
-                    } else {
-                        (input, output)
-                    };
-                    let place = if self.depthwise {
-                        group
-                    } else {
-                        (group * self.rows.channels + row) * self.vectors * lanes + lane
-                    };
-                    *weight = (0..self.chunks)
-                        .map(|chunk| sums[(chunk * taps + tap) * self.tap + place])
-                        .sum();
+                    for (lane, weights) in weights.chunks_exact_mut(inputs * taps).enumerate() {
+                        let (group, output) = (
+                            (part * 16 + lane) / per_group,
+                            (part * 16 + lane) % per_group,
+                        );
+                        let (row, lane) = if self.swapped {
+                            (output, input)
+                        } else {
+                            (input, output)
+                        };
+                        let place = if self.depthwise {
+                            group
+                        } else {
+                            (group * self.rows.channels + row) * self.vectors * lanes + lane
+                        };
+                        weights[index] = sums[tap * self.tap + place];
+                    }
                 }
             });
         weights
@@ -204,17 +226,24 @@ impl<'a> Job<'a> {
         let x = self.inside(1, tap[1], input.width, out.width);
         let y = self.inside(0, tap[0], input.height, out.height);
         let band = PIXELS.div_ceil(out.width);
+        // Small pictures pass one after the other.
+        let several = (PIXELS / (out.height * out.width)).max(1);
         let mut row = row_of_all(chunk);
         let end = row_of_all(chunk + 1);
         while row < end {
             let (picture, first) = (row / out.height, row % out.height);
             let last = (first + band).min(out.height).min(first + end - row);
+            let pictures = if last - first == out.height {
+                several.min((end - row) / out.height)
+            } else {
+                1
+            };
             let rows = first.max(y.start)..last.min(y.end);
             for start in x.clone().step_by(PIXELS) {
                 let columns = start..x.end.min(start + PIXELS);
                 if !rows.is_empty() {
                     let block = Block {
-                        picture,
+                        pictures: picture..picture + pictures,
                         rows: rows.clone(),
                         columns,
                         tap,
@@ -224,7 +253,7 @@ impl<'a> Job<'a> {
                     unsafe { add(self, &block, sums) };
                 }
             }
-            row += last - first;
+            row += (last - first) * pictures;
         }
     }
 
@@ -251,7 +280,7 @@ impl<'a> Job<'a> {
 
 /// Some outputs.
 struct Block {
-    picture: usize,
+    pictures: Range<usize>,
     rows: Range<usize>,
     columns: Range<usize>,
     tap: [usize; 2],
@@ -272,7 +301,7 @@ unsafe fn add(job: &Job<'_>, block: &Block, sums: &mut [f32]) {
 unsafe fn add_block<S: Simd>(job: &Job<'_>, block: &Block, sums: &mut [f32]) {
     let [a, b] = [job.rows, job.lanes].map(|side| side.walk(block));
     let sums = sums.as_mut_ptr();
-    let count = [block.rows.len(), block.columns.len()];
+    let count = [block.pictures.len(), block.rows.len(), block.columns.len()];
     if job.depthwise {
         for channel in (0..job.tap).step_by(S::LANES) {
             add_products::<S>(a.at(channel), b.at(channel), count, sums.add(channel));
@@ -300,11 +329,18 @@ unsafe fn add_block<S: Simd>(job: &Job<'_>, block: &Block, sums: &mut [f32]) {
 #[derive(Clone, Copy)]
 struct Walk {
     start: *const f32,
+    picture: usize,
     row: usize,
     pixel: usize,
 }
 
 impl Walk {
+    /// The first pixel of a row.
+    #[inline(always)]
+    unsafe fn line(&self, picture: usize, row: usize) -> *const f32 {
+        self.start.add(picture * self.picture + row * self.row)
+    }
+
     fn at(self, channel: usize) -> Self {
         Self {
             start: self.start.wrapping_add(channel),
@@ -322,10 +358,11 @@ impl Side<'_> {
         let shape = self.source.shape;
         Walk {
             start: self.source.at(
-                block.picture,
+                block.pictures.start,
                 place(0, block.rows.start),
                 place(1, block.columns.start),
             ),
+            picture: shape.picture_stride(),
             row: self.stride[0] * shape.row_stride(),
             pixel: self.stride[1] * shape.pixel_stride(),
         }
@@ -336,7 +373,7 @@ impl Side<'_> {
 struct Product {
     a: Walk,
     b: Walk,
-    count: [usize; 2],
+    count: [usize; 3],
     /// Channels of `a`.
     channels: usize,
     sums: *mut f32,
@@ -362,10 +399,12 @@ impl Micro for Product {
                     }
                 }
             }
-            for y in 0..self.count[0] {
-                let mut a = self.a.start.add(y * self.a.row + first);
-                let mut b = self.b.start.add(y * self.b.row);
-                for _ in 0..self.count[1] {
+            let [pictures, lines, pixels] = self.count;
+            for line in 0..pictures * lines {
+                let (n, y) = (line / lines, line % lines);
+                let mut a = self.a.line(n, y).add(first);
+                let mut b = self.b.line(n, y);
+                for _ in 0..pixels {
                     let mut factors = [S::splat(0.0); VECTORS];
                     for v in 0..VECTORS {
                         factors[v] = S::load(b.add(v * S::LANES));
@@ -397,12 +436,14 @@ impl Micro for Product {
 /// # Safety
 /// As [`add`].
 #[inline(always)]
-unsafe fn add_products<S: Simd>(a: Walk, b: Walk, count: [usize; 2], to: *mut f32) {
+unsafe fn add_products<S: Simd>(a: Walk, b: Walk, count: [usize; 3], to: *mut f32) {
     let mut sum = S::load(to);
-    for y in 0..count[0] {
-        for x in 0..count[1] {
-            let value = S::load(a.start.add(y * a.row + x * a.pixel));
-            let factor = S::load(b.start.add(y * b.row + x * b.pixel));
+    let [pictures, lines, pixels] = count;
+    for line in 0..pictures * lines {
+        let (n, y) = (line / lines, line % lines);
+        for x in 0..pixels {
+            let value = S::load(a.line(n, y).add(x * a.pixel));
+            let factor = S::load(b.line(n, y).add(x * b.pixel));
             sum = S::mul_add(value, factor, sum);
         }
     }

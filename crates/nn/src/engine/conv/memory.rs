@@ -119,6 +119,29 @@ impl Aligned {
     }
 }
 
+/// Packed weights, written by several threads at different places.
+#[derive(Clone, Copy)]
+pub(super) struct Packed(*mut f32);
+
+// SAFETY: see `Packed::write`.
+unsafe impl Send for Packed {}
+// SAFETY: as above.
+unsafe impl Sync for Packed {}
+
+impl Packed {
+    /// The memory of the weights, which must outlive this.
+    pub(super) fn new(weights: &mut Aligned) -> Self {
+        Self(weights.as_mut_slice().as_mut_ptr())
+    }
+
+    /// # Safety
+    /// The place must be within the weights, and no other thread may write there.
+    pub(super) unsafe fn write(self, place: usize, values: &[f32]) {
+        // SAFETY: as promised.
+        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.0.add(place), values.len()) };
+    }
+}
+
 thread_local! {
     static SCRATCH: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
 }

@@ -146,6 +146,7 @@ struct Case {
     /// Channels of the inputs.
     split: Vec<usize>,
     algorithm: Algorithm,
+    precision: Precision,
 }
 
 impl Case {
@@ -156,6 +157,7 @@ impl Case {
             size,
             split: vec![shape.in_channels],
             algorithm: Algorithm::Auto,
+            precision: Precision::F32,
         }
     }
 
@@ -217,7 +219,7 @@ impl Case {
             &weight,
             Some(&bias),
             self.algorithm,
-            Precision::F32,
+            self.precision,
         )
         .unwrap();
         let found = conv.forward(&engine, &inputs, &epilogue).unwrap();
@@ -297,6 +299,11 @@ fn winograd_agrees_with_the_definition() {
     cases.push(Case {
         algorithm: Algorithm::Winograd,
         ..Case::new(ConvShape::same(16, 64, 3), [30, 45])
+    });
+    // Channels for which blocks are larger, and whose weights are packed in several groups.
+    cases.push(Case {
+        algorithm: Algorithm::Winograd,
+        ..Case::new(ConvShape::same(272, 80, 3), [29, 30])
     });
     check_all(&cases, 2e-6);
 }
@@ -476,4 +483,38 @@ fn epilogues_agree_with_the_definition() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn bf16_products_are_within_their_error() {
+    let kernel = Kernel::Avx512;
+    let shape = ConvShape::same(32, 64, 3);
+    let new = |kernel| {
+        let weight = vec![0.0; shape.weights()];
+        Conv2d::new(
+            kernel,
+            shape,
+            &weight,
+            None,
+            Algorithm::Auto,
+            Precision::Bf16,
+        )
+    };
+    let refused = new(Kernel::Portable).unwrap_err();
+    assert_eq!(refused.code(), Code::NotBuiltIn);
+    if !simd::has_bf16(kernel) {
+        return;
+    }
+    let mut worst: f64 = 0.0;
+    for (inputs, outputs) in [(16, 16), (17, 33), (64, 64), (70, 112), (130, 20)] {
+        let case = Case {
+            batch: 2,
+            precision: Precision::Bf16,
+            ..Case::new(ConvShape::same(inputs, outputs, 3), [13, 17])
+        };
+        worst = worst.max(case.check(kernel, &Activation::None, None));
+    }
+    println!("bf16: largest error {worst:.2e}");
+    // Rounded somewhere, and not more than stated at `Precision::Bf16`.
+    assert!((1e-5..2e-2).contains(&worst), "{worst:.2e}");
 }

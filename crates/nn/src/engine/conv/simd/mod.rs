@@ -74,6 +74,18 @@ pub(super) trait Simd: Copy + 'static {
     /// The sum of the lanes, always in the same order.
     unsafe fn sum(value: Self::V) -> f32;
 
+    /// Rounds to bf16, two to the space of a float. Only for paths with [`Simd::dot_bf16`].
+    unsafe fn store_bf16(to: *mut f32, value: Self::V) {
+        let _ = (to, value);
+        unreachable!("a path without bf16 products is refused when weights are packed")
+    }
+
+    /// `a₀ b₀ + a₁ b₁ + c` of pairs of bf16 in each lane.
+    unsafe fn dot_bf16(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        let _ = (a, b, c);
+        unreachable!("a path without bf16 products is refused when weights are packed")
+    }
+
     /// Asks for the cache line, to be read.
     unsafe fn prefetch(at: *const f32);
 }
@@ -146,6 +158,15 @@ macro_rules! with_simd {
             }
         }
     };
+}
+
+/// Whether this processor has products of bf16 for this kernel.
+pub(super) fn has_bf16(kernel: Kernel) -> bool {
+    match kernel {
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx512 => kernel.is_available() && is_x86_feature_detected!("avx512bf16"),
+        _ => false,
+    }
 }
 
 /// Floats in a vector of this kernel.
