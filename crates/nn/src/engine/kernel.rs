@@ -4,7 +4,8 @@ use std::fmt;
 
 use fonds_core::{Code, Error, Result};
 
-/// A kernel path. Equal paths give equal bytes on every machine.
+/// A kernel path. Equal paths give equal bytes on every machine, but for
+/// [`Kernel::Portable`], where `gemm` chooses its instructions by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kernel {
     /// x86-64 with AVX-512 (F, VL, BW, DQ).
