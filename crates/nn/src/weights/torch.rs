@@ -267,15 +267,17 @@ impl<'f> Archive<'f> {
                 format!("`{name}` in the archive is broken: {error}"),
             )
         };
-        // Raw: what is not stored as it is shall be named, not unpacked.
-        let mut entry = self.zip.by_index_raw(index).map_err(|e| broken(&e))?;
-        if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
+        // Looked at raw first: what is not stored as it is shall be named, not unpacked.
+        let raw = self.zip.by_index_raw(index).map_err(|e| broken(&e))?;
+        if raw.compression() != CompressionMethod::Stored || raw.encrypted() {
             return Err(Error::new(
                 Code::UnsupportedVariant,
                 format!("`{name}` in the archive is compressed, which PyTorch never does"),
             )
             .hint("load it in Python and save it again"));
         }
+        drop(raw);
+        let mut entry = self.zip.by_index(index).map_err(|e| broken(&e))?;
         let range = entry
             .data_start()
             .and_then(|start| {
