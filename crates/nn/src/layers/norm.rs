@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{D, Tensor};
+use candle_core::{D, Tensor, Var};
 use candle_nn::VarBuilder;
 use fonds_core::Result;
 
@@ -21,7 +21,13 @@ pub enum BatchNormMode {
     Running,
     /// Those of the batch that goes through, as published pix2pix results were made.
     Batch,
+    /// Those of the batch, and in training the running ones follow: a tenth of each new mean and
+    /// unbiased variance, as in PyTorch. They stay where no gradient is wanted.
+    Train,
 }
+
+/// The share of a new batch in running statistics; PyTorch's.
+const MOMENTUM: f64 = 0.1;
 
 /// Batch normalisation. Keys: `weight`, `bias`, `running_mean`, `running_var`, all `[channels]`;
 /// `num_batches_tracked` is not needed.
@@ -59,7 +65,7 @@ impl BatchNorm2d {
     pub(super) fn fixed_factors(&self) -> Result<Option<(Tensor, Tensor)>> {
         match self.mode {
             BatchNormMode::Running => self.factors().in_network().map(Some),
-            BatchNormMode::Batch => Ok(None),
+            BatchNormMode::Batch | BatchNormMode::Train => Ok(None),
         }
     }
 
@@ -84,11 +90,11 @@ impl BatchNorm2d {
                 let (scale, shift) = self.factors().in_network()?;
                 x.channel_affine(&flat(&scale)?, &flat(&shift)?)
             }
-            (BatchNormMode::Batch, Data::Tensor(tensor)) => {
+            (BatchNormMode::Batch | BatchNormMode::Train, Data::Tensor(tensor)) => {
                 let made = self.batch_on_tensor(tensor).in_network()?;
                 Ok(x.with_data(Data::Tensor(made)))
             }
-            (BatchNormMode::Batch, Data::Engine(engine, _)) => {
+            (BatchNormMode::Batch | BatchNormMode::Train, Data::Engine(engine, _)) => {
                 let buffer = x.to_buffer()?;
                 let mut sums = ChannelSums::new(buffer.shape().channels);
                 for picture in engine.channel_sums(&buffer) {
@@ -104,7 +110,7 @@ impl BatchNorm2d {
                 let made = engine.instance_norm_by(&buffer, &[sums], &how)?;
                 Ok(x.with_buffer(engine, made))
             }
-            (BatchNormMode::Batch, Data::Traced(traced)) => {
+            (BatchNormMode::Batch | BatchNormMode::Train, Data::Traced(traced)) => {
                 Ok(x.with_data(Data::Traced(traced.whole())))
             }
         }
@@ -117,6 +123,9 @@ impl BatchNorm2d {
     }
 
     fn batch_on_tensor(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        if self.mode == BatchNormMode::Train && self.running_mean.is_variable() {
+            self.follow(&x.detach())?;
+        }
         let channels = self.weight.elem_count();
         let row = |values: &Tensor| values.reshape((1, channels, 1, 1));
         let flat = x.transpose(0, 1)?.flatten_from(1)?;
@@ -128,6 +137,26 @@ impl BatchNorm2d {
             .broadcast_div(&deviation)?
             .broadcast_mul(&row(&self.weight)?)?
             .broadcast_add(&row(&self.bias)?)
+    }
+}
+
+impl BatchNorm2d {
+    /// Takes a batch into the running statistics.
+    fn follow(&self, x: &Tensor) -> candle_core::Result<()> {
+        let flat = wide(x)?.transpose(0, 1)?.flatten_from(1)?;
+        let count = flat.dims()[1] as f64;
+        let mean = flat.mean_keepdim(1)?;
+        let squares = flat.broadcast_sub(&mean)?.sqr()?.sum(1)?;
+        let variance = (squares / (count - 1.0).max(1.0))?;
+        for (running, new) in [
+            (&self.running_mean, mean.squeeze(1)?),
+            (&self.running_var, variance),
+        ] {
+            let new = new.to_dtype(running.dtype())?;
+            let kept = (running.detach() * (1.0 - MOMENTUM))?;
+            Var::from_tensor(running)?.set(&(kept + (new * MOMENTUM)?)?)?;
+        }
+        Ok(())
     }
 }
 
