@@ -148,6 +148,12 @@ pub struct Verdict {
 
 /// Someone who trains networks, step by step.
 pub trait Trainer: Debug + Send {
+    /// How many batches a step takes: as many as the discriminator takes steps. The loop gives them
+    /// as one batch of so many times the samples.
+    fn batches_per_step(&self) -> usize {
+        1
+    }
+
     /// Takes step number `step` (from 0) and reports its losses.
     ///
     /// # Errors

@@ -1,0 +1,1 @@
+//! Trainers against PyTorch, step by step.
