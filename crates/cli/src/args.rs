@@ -328,6 +328,8 @@ pub(crate) enum Case {
     /// A training step (forward, L1, backward) of a small `SRVGGNetCompact` on 16 pictures of
     /// 32 x 32
     SrvggStep,
+    /// A whole step of DCGAN, both networks and their optimisers, on 16 pictures of 64 x 64
+    DcganStep,
 }
 
 /// `fonds plan`.

@@ -8,6 +8,8 @@
 pub mod cyclegan_resnet;
 pub mod dcgan;
 pub mod noise;
+#[cfg(test)]
+mod noise_tests;
 pub mod normalization;
 pub mod patchgan;
 pub mod pix2pix_unet;

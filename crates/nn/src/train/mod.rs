@@ -10,6 +10,8 @@
 
 mod average;
 mod chance;
+#[cfg(test)]
+mod gradients;
 mod learner;
 mod optimizer;
 mod parameters;

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use fonds_core::{Code, Error, Result};
 
 use crate::error::TensorResult;
-use crate::weights::{self, Checkpoint, Dtype, Tensors, safetensors_bytes};
+use crate::weights::{self, Dtype, Tensors, read_safetensors, safetensors_bytes};
 
 /// What a trainer hands out to be saved, and takes back.
 #[derive(Debug, Clone, Default)]
@@ -67,15 +67,15 @@ impl State {
     /// What [`State::to_bytes`] wrote, and the texts beside it.
     ///
     /// # Errors
-    /// `model_error` or `truncated` when the bytes are no such file.
+    /// `corrupt`, `truncated` or `model_error` when the bytes are no such file.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<(Self, BTreeMap<String, String>)> {
-        let file = Checkpoint::from_vec(bytes, None)?;
+        let (tensors, metadata) = read_safetensors(bytes)?;
         let mut state = Self::default();
-        for (name, tensor) in file.tensors.iter() {
+        for (name, tensor) in tensors.iter() {
             state.tensors.insert(name.to_owned(), to_candle(tensor)?);
         }
         let mut about = BTreeMap::new();
-        for (name, text) in file.metadata {
+        for (name, text) in metadata {
             let Some(count) = name.strip_prefix(COUNT) else {
                 about.insert(name, text);
                 continue;
