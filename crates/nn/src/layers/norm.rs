@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use fonds_core::Result;
 
@@ -11,6 +11,7 @@ use super::{Activation, Conv2d};
 use crate::act::{Act, Data};
 use crate::engine::{ChannelSums, Engine, Normalization};
 use crate::error::TensorResult;
+use crate::gradient::{self, Convolution, Offset};
 use crate::statistics::Statistics;
 
 /// Which statistics a batch normalisation uses.
@@ -117,17 +118,7 @@ impl BatchNorm2d {
     }
 
     fn batch_on_tensor(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let channels = self.weight.elem_count();
-        let row = |values: &Tensor| values.reshape((1, channels, 1, 1));
-        let flat = x.transpose(0, 1)?.flatten_from(1)?;
-        let mean = row(&flat.mean_keepdim(D::Minus1)?)?;
-        let centred = x.broadcast_sub(&mean)?;
-        let squares = centred.sqr()?.transpose(0, 1)?.flatten_from(1)?;
-        let deviation = row(&(squares.mean_keepdim(D::Minus1)? + self.eps)?.sqrt()?)?;
-        centred
-            .broadcast_div(&deviation)?
-            .broadcast_mul(&row(&self.weight)?)?
-            .broadcast_add(&row(&self.bias)?)
+        gradient::batch_norm(x, &self.weight, &self.bias, self.eps)
     }
 }
 
@@ -350,6 +341,29 @@ impl Norm {
             Self::Instance(norm) => norm.forward(x, activation),
         }
     }
+
+    /// The normalisation of a tensor's convolution by the statistics of the batch, followed by an
+    /// activation, all in one; `None` where that cannot be.
+    pub(super) fn fused(
+        &self,
+        x: &Act,
+        conv: Option<(&Tensor, Convolution)>,
+        activation: &Activation,
+    ) -> Result<Option<Act>> {
+        let (Self::Batch(norm), Data::Tensor(tensor)) = (self, &x.data) else {
+            return Ok(None);
+        };
+        let (BatchNormMode::Batch, Some((weight, convolution))) = (norm.mode, conv) else {
+            return Ok(None);
+        };
+        let offset = Offset::Batch {
+            weight: &norm.weight,
+            bias: &norm.bias,
+            epsilon: norm.eps,
+        };
+        let made = gradient::block(tensor, weight, convolution, offset, activation);
+        Ok(Some(x.with_data(Data::Tensor(made.in_network()?))))
+    }
 }
 
 /// A convolution, the normalisation that follows it, and an activation. On the CPU engine a batch
@@ -378,8 +392,11 @@ impl ConvNorm {
     /// # Errors
     /// Those of the parts.
     pub fn forward(&self, x: &Act) -> Result<Act> {
-        match self.folded(x)? {
-            Some(conv) => conv.forward(x),
+        if let Some(conv) = self.folded(x)? {
+            return conv.forward(x);
+        }
+        match self.norm.fused(x, self.conv.bare(), &self.activation)? {
+            Some(made) => Ok(made),
             None => self.norm.forward(&self.conv.forward(x)?, &self.activation),
         }
     }
