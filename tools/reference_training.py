@@ -403,7 +403,20 @@ def save(tensors, path, metadata):
             half = array.astype(np.float16)
             array = half if (half.astype(np.float64) == array).all() else array
         arrays[key] = array
+    write(arrays, path, metadata)
+
+
+def write(arrays, path, metadata):
+    """Writes a file that is the same each time: safetensors leaves the order of metadata to chance."""
     save_file(arrays, path, metadata)
+    data = path.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = metadata
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    # Tensors begin at a multiple of eight.
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[end:])
 
 
 def penalties(folder):
