@@ -366,6 +366,50 @@ pub(crate) enum CatalogCommand {
         #[arg(long, short, value_name = "FOLDER")]
         out: PathBuf,
     },
+    /// Write a catalog in the form that another program of archives imports
+    Export(ExportArgs),
+    /// Merge edits back: an export, or the catalog itself, after a spreadsheet program had it
+    Import(ImportArgs),
+}
+
+/// `fonds catalog export`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// The output folder of a run
+    pub(crate) output: PathBuf,
+    /// collectionbuilder, omeka-s, islandora-workbench, archivematica, archivesspace, wax, tropy
+    /// or dublin-core
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: String,
+    /// A new folder for the table, the files that its importer needs, and a README that tells the
+    /// steps
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: PathBuf,
+    /// The folder with the originals, for profiles that bring them along (copied, with their
+    /// digests compared) or name them
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) archive: Option<PathBuf>,
+    /// The address under which a web site will have the pictures
+    #[arg(long, value_name = "URL")]
+    pub(crate) base_url: Option<String>,
+    /// Do not put a quote before what a spreadsheet program would run as a formula
+    #[arg(long)]
+    pub(crate) keep_formulas: bool,
+}
+
+/// `fonds catalog import`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ImportArgs {
+    /// The edited file: CSV in UTF-8, with `,`, `;` or tab between the cells
+    pub(crate) file: PathBuf,
+    /// The output folder of the run whose catalog was exported
+    pub(crate) output: PathBuf,
+    /// The profile of the export [default: found out from the header]
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<String>,
+    /// Show the changes and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// How findings are printed.

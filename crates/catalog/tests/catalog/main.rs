@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod documentation;
+mod exporting;
+mod importing;
 mod merging;
 mod round_trip;
 mod support;

@@ -1,4 +1,4 @@
-//! `fonds catalog`: check catalogs, join the parts of sharded runs.
+//! `fonds catalog`: check catalogs, join the parts of sharded runs, exchange with others.
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,8 @@ pub(crate) fn catalog(command: &CatalogCommand) -> Outcome {
             format,
         } => validate(output, *deep, *format),
         CatalogCommand::Merge { parts, out } => merge(parts, out),
+        CatalogCommand::Export(args) => super::catalog_exchange::export(args),
+        CatalogCommand::Import(args) => super::catalog_exchange::import(args),
     }
 }
 

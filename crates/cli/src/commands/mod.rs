@@ -2,6 +2,7 @@
 
 mod bench;
 mod catalog;
+mod catalog_exchange;
 mod check;
 mod clean;
 mod eval;
