@@ -40,11 +40,14 @@
 
 mod assemble;
 mod atomic;
+mod bagit;
 mod cell;
 mod column;
 mod content;
+mod digests;
 pub mod edtf;
 mod finding;
+mod folder;
 mod formula;
 mod human;
 mod import;
@@ -60,12 +63,14 @@ mod shards;
 mod status;
 mod transfer;
 mod validate;
+mod verify;
 mod wire;
 mod writer;
 mod xml;
 
 pub use assemble::{CatalogSummary, CatalogWriter, StatusCounts};
 pub use atomic::{AtomicFile, write_file};
+pub use bagit::{BagOptions, BagReport, ORIGINALS, write_bag};
 pub use cell::{Cell, Hash64};
 pub use column::{Column, ColumnKind};
 pub use content::{content_text, put_content_row};
@@ -82,5 +87,6 @@ pub use schema::{SCHEMA_VERSION, catalog_schema, data_package, table_schema};
 pub use shards::{Adopt, AdoptReport, MergeReport, adopt_files, check_parts, merge_catalogs};
 pub use status::{Reason, Status, WellFormed};
 pub use validate::{FileCheck, ValidateOptions, is_rights_statement, validate};
+pub use verify::{VerifyOptions, VerifyReport, verify};
 pub use wire::{DerivativeWire, FailureWire, ItemEntry, RecordWire, Wire};
 pub use writer::{TableWriter, put_header, put_row};

@@ -26,6 +26,7 @@ use crate::reader::ItemReader;
 use crate::record::{Item, Record};
 use crate::run_file::{RUN_FILE, RunFile};
 use crate::status::Status;
+use crate::transfer;
 
 pub(crate) use columns::{Field, Key, Source, column_index};
 pub(crate) use sheet::cell_text;
@@ -153,6 +154,10 @@ pub fn export(
     target: &Path,
     options: &ExportOptions,
 ) -> Result<ExportReport> {
+    transfer::outside(target, output)?;
+    if let Some(archive) = &options.archive {
+        transfer::outside(target, archive)?;
+    }
     // The catalog is opened first, so that a wrong folder leaves nothing behind.
     drop(ItemReader::open(output)?);
     let export = Export::new(output, profile, target, options)?;

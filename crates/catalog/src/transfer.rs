@@ -68,6 +68,23 @@ fn exact_bytes(_: &str) -> Option<PathBuf> {
     None
 }
 
+/// Fails when a folder that is to be written lies in `other`, or is it.
+pub(crate) fn outside(target: &Path, other: &Path) -> Result<()> {
+    let mut there = std::path::absolute(target).unwrap_or_else(|_| target.to_owned());
+    // What is not there yet lies where the nearest folder above it is.
+    while !there.exists() && there.pop() {}
+    let (Ok(there), Ok(other_place)) = (there.canonicalize(), other.canonicalize()) else {
+        return Ok(());
+    };
+    if !there.starts_with(&other_place) {
+        return Ok(());
+    }
+    let message = format!("lies in `{}`", other.display());
+    Err(Error::new(Code::InvalidRequest, message)
+        .at_path(target)
+        .hint("name a folder outside of it"))
+}
+
 /// Copies a file; fails with [`Code::ChecksumMismatch`] when it has not the digest that is
 /// expected, and then leaves nothing.
 pub(crate) fn copy(source: &Path, target: &Path, expected: Option<Digest>) -> Result<()> {

@@ -6,6 +6,7 @@ mod documentation;
 mod exporting;
 mod importing;
 mod merging;
+mod packages;
 mod round_trip;
 mod support;
 mod validation;
