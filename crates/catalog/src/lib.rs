@@ -50,12 +50,15 @@ mod finding;
 mod folder;
 mod formula;
 mod human;
+mod iiif;
 mod import;
 mod near;
+mod premis;
 mod profiles;
 pub mod provenance;
 mod reader;
 mod record;
+mod ro_crate;
 mod row;
 mod run_file;
 mod schema;
@@ -77,10 +80,16 @@ pub use content::{content_text, put_content_row};
 pub use finding::{Finding, Severity};
 pub use formula::{escape_formula, unescape_formula};
 pub use human::{HumanMetadata, METADATA_FILE};
+pub use iiif::{
+    IiifImage, IiifPage, Level, Pyramid, Tile, iiif_collection, iiif_info, iiif_manifest,
+    manifest_path,
+};
 pub use import::{Change, EDITS_FILE, ImportOptions, ImportReport, import};
+pub use premis::{PremisReport, write_premis};
 pub use profiles::{ExportOptions, ExportReport, Profile, export};
 pub use reader::{ItemReader, TableReader};
 pub use record::{DerivativeRecord, FIXED_COLUMNS, FailureRecord, Item, Record};
+pub use ro_crate::{RO_CRATE_FILE, write_ro_crate};
 pub use row::{Cells, Row};
 pub use run_file::{Counts, RUN_FILE, RUN_SCHEMA, RunFile, Shard};
 pub use schema::{SCHEMA_VERSION, catalog_schema, data_package, table_schema};

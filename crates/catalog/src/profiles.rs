@@ -329,7 +329,7 @@ impl Exported<'_> {
 }
 
 /// Whether a file has rows in exports: it was worked on, even in vain.
-fn is_exported(record: &Record) -> bool {
+pub(crate) fn is_exported(record: &Record) -> bool {
     !matches!(record.status, Status::Skipped | Status::Cancelled)
 }
 

@@ -7,7 +7,7 @@ use fonds_core::{Digest, Result};
 
 use super::{Export, ExportReport, Field};
 use crate::record::{DerivativeRecord, Item};
-use crate::transfer;
+use crate::{premis, transfer};
 
 /// Archivematica splits no cells: each value has a column of its own.
 pub(super) const FIELDS: &[Field] = &[
@@ -33,6 +33,7 @@ pub(super) const FIELDS: &[Field] = &[
 
 const ACCESS: &str = "manualNormalization/access";
 const NORMALIZATION: &str = "manualNormalization/normalization.csv";
+const EVENTS: &str = "metadata/premis.xml";
 const CHECKSUMS: &str = "metadata/checksum.sha256";
 const PRESERVATION_MASTER: &str = "http://pcdm.org/use#PreservationMasterFile";
 
@@ -84,6 +85,26 @@ pub(super) fn write(mut export: Export<'_>) -> Result<ExportReport> {
             export.report.copied += 1;
         }
     }
+    let access: HashMap<_, _> = plan
+        .access
+        .iter()
+        .map(|access| (access.source.as_str(), access.path.as_str()))
+        .collect();
+    // Archivematica fails on objects that are not in the transfer, and on those without events.
+    let events = export.place(EVENTS)?;
+    premis::write(
+        export.output,
+        &events,
+        premis::Unlinked::Leave,
+        |item, row| {
+            let path = match row {
+                None => Some(item.record.filename.as_str()),
+                Some(row) => access.get(row.path.as_str()).copied(),
+            };
+            path.map(|path| format!("objects/{path}"))
+        },
+    )?;
+    export.report.files.push(EVENTS.to_owned());
     for (count, message, hint) in plan.remarks() {
         if count > 0 {
             export.remark(NORMALIZATION, format!("{count} {message}"), hint);

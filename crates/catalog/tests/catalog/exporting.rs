@@ -275,6 +275,17 @@ fn an_archivematica_transfer_is_whole() {
         ),
         "a/bridge.tif,manualNormalization/access/a/bridge.png,\n"
     );
+    let events = bench.read(Profile::Archivematica, "metadata/premis.xml");
+    let names: Vec<_> = events
+        .lines()
+        .filter_map(|line| line.strip_prefix("<premis:originalName>"))
+        .map(|rest| rest.split('<').next().unwrap())
+        .collect();
+    assert_eq!(names.len(), 2, "one original and its access copy");
+    assert!(
+        names.iter().all(|name| root.join(name).is_file()),
+        "{names:?}"
+    );
     let tops: BTreeSet<_> = fs::read_dir(&root)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

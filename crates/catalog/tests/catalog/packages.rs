@@ -3,14 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fonds_catalog::provenance::{Derivative, DigestWire, Sidecar, Source};
+use fonds_catalog::provenance::Agent;
 use fonds_catalog::{
-    BagOptions, BagReport, CatalogWriter, Counts, Finding, Item, RUN_SCHEMA, RunFile, Severity,
-    VerifyOptions, VerifyReport, catalog_schema, verify, write_bag,
+    BagOptions, BagReport, CatalogWriter, Counts, Finding, Item, RO_CRATE_FILE, RUN_SCHEMA,
+    RunFile, Severity, VerifyOptions, VerifyReport, catalog_schema, verify, write_bag,
+    write_premis, write_ro_crate,
 };
 use fonds_core::{Code, Digest};
 
 use crate::exporting::{items, originals};
+use crate::support::sidecar;
 
 struct Bench {
     folder: tempfile::TempDir,
@@ -41,6 +43,11 @@ impl Bench {
         let run = RunFile {
             schema: RUN_SCHEMA.into(),
             input: archive.display().to_string(),
+            tool: Some(Agent {
+                kind: "software".into(),
+                name: "fonds".into(),
+                version: "0.1.0".into(),
+            }),
             counts: Counts::from(&summary),
             ..RunFile::default()
         };
@@ -84,31 +91,6 @@ fn put(root: &Path, name: &str, bytes: &[u8]) {
     let path = root.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, bytes).unwrap();
-}
-
-fn sidecar(record: &fonds_catalog::Record, row: &fonds_catalog::DerivativeRecord) -> String {
-    let derivative = Derivative {
-        path: row.path.clone(),
-        sha256: DigestWire(row.sha256.unwrap()),
-        format: "image/png".into(),
-        puid: None,
-        width: 3,
-        height: 2,
-        ppi: None,
-        usage: None,
-        digital_source_type: Some(row.digital_source_type.clone()),
-    };
-    let source = Source {
-        path: record.filename.clone(),
-        page: row.page.unwrap_or(1),
-        sha256: DigestWire(record.sha256.unwrap()),
-        sha256_after: record.sha256.map(DigestWire),
-        size: 1,
-        puid: None,
-        digital_source_type: None,
-    };
-    let sidecar = Sidecar::new(derivative, source, Digest::of(b""));
-    sidecar.to_json().unwrap()
 }
 
 #[test]
@@ -430,6 +412,46 @@ fn strange_names_survive() {
             .any(|text| text.contains("not encoded as RFC 8493")),
         "{messages:?}"
     );
+}
+
+#[test]
+fn events_agents_and_objects_as_premis() {
+    let bench = Bench::new();
+    let target = bench.path("premis.xml");
+    let report = write_premis(&bench.path("out"), &target).unwrap();
+    assert_eq!((report.objects, report.agents), (5, 2));
+    // Digest and validation once for each page of an original, two events for each derivative.
+    assert_eq!(report.events, 3 * 4);
+    insta::assert_snapshot!("premis", fs::read_to_string(target).unwrap());
+}
+
+#[test]
+fn an_output_as_a_research_object() {
+    let bench = Bench::new();
+    let out = bench.path("out");
+    let entities = write_ro_crate(&out).unwrap();
+    let text = fs::read_to_string(out.join(RO_CRATE_FILE)).unwrap();
+    let crated: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let graph = crated["@graph"].as_array().unwrap();
+    assert_eq!(graph.len() as u64, entities);
+    let by_id = |id: &str| graph.iter().find(|entity| entity["@id"] == id);
+    // Every part of the data set is described, and every file of it is there.
+    for part in by_id("./").unwrap()["hasPart"].as_array().unwrap() {
+        let id = part["@id"].as_str().unwrap();
+        assert!(by_id(id).is_some(), "{id}");
+        assert!(out.join(id).is_file(), "{id}");
+    }
+    let action = by_id("#action-derivatives/a/bridge.tif.0.png").unwrap();
+    assert_eq!(action["object"]["@id"], "#a-bridge");
+    let instruments = action["instrument"].as_array().unwrap();
+    assert!(
+        instruments
+            .iter()
+            .all(|used| by_id(used["@id"].as_str().unwrap()).is_some())
+    );
+    assert_eq!(instruments.len(), 2);
+    // It belongs to what is packed and proved.
+    assert_eq!(bench.messages(&bench.verify("out")), Vec::<String>::new());
 }
 
 #[test]
