@@ -66,6 +66,20 @@ pub(crate) enum Command {
     /// Work with catalogs that runs have written
     #[command(subcommand)]
     Catalog(CatalogCommand),
+    /// Read an output, or a bag, again and prove it: digests, rows, sidecars, originals
+    Verify {
+        /// The output folder of a run, or a bag
+        path: PathBuf,
+        /// The folder with the originals [default: the one that the run was given]
+        #[arg(long, value_name = "FOLDER")]
+        archive: Option<PathBuf>,
+        /// How to print what is found
+        #[arg(long, value_enum, default_value_t = Style::Text)]
+        format: Style,
+    },
+    /// Pack an output for others: a bag, PREMIS, RO-Crate, IIIF
+    #[command(subcommand)]
+    Package(PackageCommand),
     /// List, or remove, derivatives whose sources are gone or whose settings no longer apply
     Clean {
         /// The output folder of earlier runs
@@ -410,6 +424,62 @@ pub(crate) struct ImportArgs {
     /// Show the changes and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// `fonds package …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PackageCommand {
+    /// Copy an output, and the originals if wished, into a bag (RFC 8493) with SHA-256 and SHA-512
+    Bagit {
+        /// The output folder of a run
+        output: PathBuf,
+        /// A new folder for the bag
+        bag: PathBuf,
+        /// The folder with the originals: pack them, too
+        #[arg(long, value_name = "FOLDER")]
+        archive: Option<PathBuf>,
+        /// A line of bag-info.txt, such as `Source-Organization: Town Archive`; can be repeated
+        #[arg(long, value_name = "LABEL: VALUE")]
+        info: Vec<String>,
+    },
+    /// Write what happened to each picture as PREMIS 3 events
+    Premis {
+        /// The output folder of a run
+        output: PathBuf,
+        /// The file to write
+        #[arg(long, value_name = "FILE", default_value = "premis.xml")]
+        to: PathBuf,
+    },
+    /// Describe an output as an RO-Crate: writes ro-crate-metadata.json into it
+    RoCrate {
+        /// The output folder of a run
+        output: PathBuf,
+    },
+    /// Write IIIF manifests and tiles, for any web server: original and derivatives to choose from
+    Iiif(IiifArgs),
+}
+
+/// `fonds package iiif`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct IiifArgs {
+    /// The output folder of a run
+    pub(crate) output: PathBuf,
+    /// A new folder for manifests and tiles
+    pub(crate) to: PathBuf,
+    /// The URL under which that folder will be served
+    #[arg(long, value_name = "URL")]
+    pub(crate) base_url: String,
+    /// The folder with the originals [default: the one that the run was given]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) archive: Option<PathBuf>,
+    /// Side of a tile in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 512,
+          value_parser = clap::value_parser!(u32).range(64..=4096))]
+    pub(crate) tile: u32,
+    /// JPEG quality of the tiles
+    #[arg(long, value_name = "1-100", default_value_t = 85,
+          value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) quality: u8,
 }
 
 /// How findings are printed.

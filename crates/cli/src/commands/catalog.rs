@@ -34,7 +34,12 @@ fn validate(output: &Path, deep: bool, style: Style) -> Outcome {
         ..ValidateOptions::default()
     };
     let findings = fonds_catalog::validate(output, &options)?;
-    for finding in &findings {
+    Ok(show(output, &findings, style))
+}
+
+/// Prints findings and how many there are; says what they mean.
+pub(super) fn show(path: &Path, findings: &[Finding], style: Style) -> Exit {
+    for finding in findings {
         match style {
             Style::Text => report::line(&finding.to_string()),
             Style::Json => report::line(&as_json(finding).to_string()),
@@ -47,13 +52,13 @@ fn validate(output: &Path, deep: bool, style: Style) -> Outcome {
     let warnings = findings.len() - errors;
     report::error_line(&format!(
         "{}: {errors} errors, {warnings} warnings",
-        output.display()
+        path.display()
     ));
-    Ok(if errors > 0 {
+    if errors > 0 {
         Exit::Problems
     } else {
         Exit::Done
-    })
+    }
 }
 
 fn as_json(finding: &Finding) -> serde_json::Value {
