@@ -380,10 +380,53 @@ pub(crate) enum CatalogCommand {
         #[arg(long, short, value_name = "FOLDER")]
         out: PathBuf,
     },
+    /// Pick rows of a catalog: `quality_flags has blurred and date < 1920`
+    Query(QueryArgs),
+    /// Group pictures that look alike, as CSV
+    Similar {
+        /// The output folder of a run with `measures` on
+        output: PathBuf,
+        /// In how many of 64 bits their perceptual hashes may differ: 0 finds what is equal but
+        /// for its encoding, 4 to 8 other scans and sizes of the same picture; at most 15
+        #[arg(long, value_name = "BITS", default_value_t = 6,
+              value_parser = clap::value_parser!(u32).range(0..=15))]
+        distance: u32,
+    },
     /// Write a catalog in the form that another program of archives imports
     Export(ExportArgs),
     /// Merge edits back: an export, or the catalog itself, after a spreadsheet program had it
     Import(ImportArgs),
+}
+
+/// `fonds catalog query`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct QueryArgs {
+    /// The output folder of a run
+    pub(crate) output: PathBuf,
+    /// What to pick: columns compared by =, !=, <, <=, >, >=, `~` (contains, whatever the case),
+    /// `has` (one of several values), `in (a, b)`, `is empty`, joined by and, or, not and brackets.
+    /// Dates are EDTF; a date that may lie on either side is on neither
+    pub(crate) expression: String,
+    /// The columns to print
+    #[arg(
+        long,
+        value_name = "COLUMN,…",
+        value_delimiter = ',',
+        default_value = "filename,objectid,title,date,status"
+    )]
+    pub(crate) columns: Vec<String>,
+    /// Sort by this column; `-` in front reverses (the rows are then held in memory)
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
+    pub(crate) sort: Option<String>,
+    /// Print no more than this many rows
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// Print JSON, one object for each row, instead of CSV
+    #[arg(long, conflicts_with = "count")]
+    pub(crate) json: bool,
+    /// Print only how many rows there are
+    #[arg(long)]
+    pub(crate) count: bool,
 }
 
 /// `fonds catalog export`.

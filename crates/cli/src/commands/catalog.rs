@@ -18,6 +18,10 @@ pub(crate) fn catalog(command: &CatalogCommand) -> Outcome {
             format,
         } => validate(output, *deep, *format),
         CatalogCommand::Merge { parts, out } => merge(parts, out),
+        CatalogCommand::Query(args) => super::catalog_query::query(args),
+        CatalogCommand::Similar { output, distance } => {
+            super::catalog_query::similar(output, *distance)
+        }
         CatalogCommand::Export(args) => super::catalog_exchange::export(args),
         CatalogCommand::Import(args) => super::catalog_exchange::import(args),
     }

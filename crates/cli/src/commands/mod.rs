@@ -3,6 +3,7 @@
 mod bench;
 mod catalog;
 mod catalog_exchange;
+mod catalog_query;
 mod check;
 mod clean;
 mod eval;
