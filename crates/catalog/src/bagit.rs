@@ -14,6 +14,7 @@ use crate::finding::{Finding, Severity};
 use crate::folder;
 use crate::profiles::{empty_folder, make_folder_of};
 use crate::reader::ItemReader;
+use crate::record::Record;
 use crate::status::Reason;
 use crate::transfer;
 
@@ -121,17 +122,7 @@ fn jobs(output: &Path, archive: Option<&Path>, report: &mut BagReport) -> Result
             expected.insert(row.path.clone(), row.sha256);
         }
         let record = &item.record;
-        let leave = matches!(
-            record.error_code,
-            Some(
-                Reason::Clutter
-                    | Reason::LinkOutside
-                    | Reason::LinkedFolder
-                    | Reason::LinkLoop
-                    | Reason::SpecialFile
-            )
-        );
-        if let (Some(archive), false) = (archive, leave) {
+        if let (Some(archive), true) = (archive, is_packed(record)) {
             jobs.push(Job {
                 source: transfer::inside(archive, &record.filename)?,
                 path: format!("{ORIGINALS}/{}", record.filename),
@@ -165,6 +156,20 @@ fn jobs(output: &Path, archive: Option<&Path>, report: &mut BagReport) -> Result
     }
     jobs.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(jobs)
+}
+
+/// Whether the original of a row belongs into a bag: not what systems left behind, and only files.
+pub(crate) fn is_packed(record: &Record) -> bool {
+    !matches!(
+        record.error_code,
+        Some(
+            Reason::Clutter
+                | Reason::LinkOutside
+                | Reason::LinkedFolder
+                | Reason::LinkLoop
+                | Reason::SpecialFile
+        )
+    )
 }
 
 /// Copies the payload; the digests of what arrived, by path in the bag.

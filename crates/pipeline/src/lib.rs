@@ -33,6 +33,7 @@ mod estimate;
 #[cfg(feature = "restore")]
 mod evaluate;
 mod event;
+mod filename;
 mod iiif;
 #[cfg(feature = "restore")]
 mod networks;
@@ -49,6 +50,7 @@ pub use estimate::{Estimate, Trial, estimate};
 #[cfg(feature = "restore")]
 pub use evaluate::{EvalOptions, EvalRow, Evaluation, Scores, evaluate};
 pub use event::{Counts, Event, ItemEnd, Stop};
+pub use filename::FilenamePattern;
 #[cfg(feature = "restore")]
 pub use fonds_nn::{
     backend::{DeviceChoice, NumberType},

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use fonds_core::{Code, Digest, Error, RelPath, Result};
 
 use super::{Proof, VerifyReport};
+use crate::bagit::is_packed;
 use crate::finding::{Finding, Severity};
 use crate::folder;
 use crate::provenance::{SIDECAR_SUFFIX, Sidecar};
@@ -52,6 +53,7 @@ pub(super) fn check(
     let mut check = Check {
         root,
         archive: archive.as_deref(),
+        is_bag,
         proof,
         report,
         listed: HashSet::new(),
@@ -71,6 +73,7 @@ pub(super) fn check(
 struct Check<'a> {
     root: &'a Path,
     archive: Option<&'a Path>,
+    is_bag: bool,
     proof: &'a mut Proof,
     report: &'a mut VerifyReport,
     /// The files that tables and sidecars account for.
@@ -130,7 +133,7 @@ impl Check<'_> {
             self.derivative(item, row);
         }
         let record = &item.record;
-        let Some(archive) = self.archive else {
+        let Some(archive) = self.archive.filter(|_| !self.is_bag || is_packed(record)) else {
             return;
         };
         let path = archive.join(&record.filename).display().to_string();

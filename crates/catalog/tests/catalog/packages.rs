@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fonds_catalog::provenance::Agent;
 use fonds_catalog::{
-    BagOptions, BagReport, CatalogWriter, Counts, Finding, Item, RO_CRATE_FILE, RUN_SCHEMA,
+    BagOptions, BagReport, CatalogWriter, Counts, Finding, Item, RO_CRATE_FILE, RUN_SCHEMA, Reason,
     RunFile, Severity, VerifyOptions, VerifyReport, catalog_schema, verify, write_bag,
     write_premis, write_ro_crate,
 };
@@ -372,6 +372,25 @@ fn what_is_not_as_recorded_is_not_packed() {
     assert!(!bench.path("bag").exists());
     let left = fs::read_dir(bench.folder.path()).unwrap();
     assert_eq!(left.count(), 2, "only the archive and the output");
+}
+
+#[test]
+fn what_systems_leave_behind_is_not_packed_nor_missed() {
+    let mut all = items();
+    let mut clutter = all[2].clone();
+    clutter.record.filename = "z/Thumbs.db".into();
+    clutter.record.objectid = "z-thumbs".into();
+    clutter.record.pid = "z-thumbs".into();
+    clutter.record.sha256 = None;
+    clutter.record.error_code = Some(Reason::Clutter);
+    all.push(clutter);
+    let bench = Bench::of(all);
+    bench.bag(true);
+    assert!(!bench.path("bag/data/originals/z").exists());
+    assert_eq!(bench.messages(&bench.verify("bag")), Vec::<String>::new());
+    // In the archive itself it is there, or the catalog is not right any more.
+    fs::remove_file(bench.path("in/z/Thumbs.db")).unwrap();
+    assert!(bench.verify("out").has_errors());
 }
 
 #[cfg(unix)]
