@@ -50,6 +50,34 @@ impl Draw {
         low + (high - low) * self.unit()
     }
 
+    /// Somewhere in a range.
+    pub(crate) fn range(&mut self, (low, high): (f32, f32)) -> f32 {
+        self.between(low, high)
+    }
+
+    /// A whole number in a range, both ends included.
+    pub(crate) fn count(&mut self, (low, high): (f32, f32)) -> usize {
+        let (low, high) = (low.round() as usize, high.round() as usize);
+        low + self.below(high.saturating_sub(low) + 1)
+    }
+
+    /// A direction, in radians.
+    pub(crate) fn angle(&mut self) -> f32 {
+        self.between(-std::f32::consts::PI, std::f32::consts::PI)
+    }
+
+    /// One of several, as often as their weights say.
+    pub(crate) fn weighted(&mut self, weights: &[f32]) -> usize {
+        let mut left = self.unit() * weights.iter().sum::<f32>();
+        for (i, weight) in weights.iter().enumerate() {
+            left -= weight;
+            if left < 0.0 {
+                return i;
+            }
+        }
+        weights.len() - 1
+    }
+
     /// A whole number below `n`, which is at least 1; the bias of at most n / 2⁶⁴ is of no account.
     pub(crate) fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.bits()) * n as u128) >> 64) as usize

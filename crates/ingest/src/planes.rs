@@ -48,7 +48,7 @@ impl Planes {
         Ok(Self::of_plain(&raster, (0, 0), (width, height), channels))
     }
 
-    /// A part of a raster that [`plain`] made, without conversion of the rest.
+    /// A part of a raster that is in sRGB, without conversion of the rest; alpha is left out.
     pub(crate) fn of_plain(
         raster: &Raster,
         (x, y): (usize, usize),
@@ -63,14 +63,17 @@ impl Planes {
     }
 
     fn take<T: Sample>(&mut self, samples: &[T], raster: &Raster, (x, y): (usize, usize)) {
-        let from = raster.format().color_channels();
+        let (stride, from) = (raster.format().channels(), raster.format().color_channels());
         let (row_len, pixels) = (raster.row_len(), self.width * self.height);
         for row in 0..self.height {
-            let source = &samples[(y + row) * row_len + x * from..][..self.width * from];
+            let source = &samples[(y + row) * row_len + x * stride..][..self.width * stride];
             let at = row * self.width;
             match (from, self.channels) {
                 (3, 1) => {
-                    for (out, rgb) in self.values[at..].iter_mut().zip(source.chunks_exact(3)) {
+                    for (out, rgb) in self.values[at..]
+                        .iter_mut()
+                        .zip(source.chunks_exact(stride))
+                    {
                         let part = |c: usize| LUMA[c] * rgb[c].to_unit();
                         *out = part(0) + part(1) + part(2);
                     }
@@ -78,7 +81,7 @@ impl Planes {
                 _ => {
                     for c in 0..self.channels {
                         let out = &mut self.values[c * pixels + at..][..self.width];
-                        let source = source[c.min(from - 1)..].iter().step_by(from);
+                        let source = source[c.min(from - 1)..].iter().step_by(stride);
                         for (out, sample) in out.iter_mut().zip(source) {
                             *out = sample.to_unit();
                         }

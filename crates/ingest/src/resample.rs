@@ -17,7 +17,7 @@ pub(crate) enum Kernel {
     Area,
     /// Straight lines.
     Bilinear,
-    /// Keys's cubic (IEEE ASSP 29, 1981): `a` is −½ in MATLAB and Pillow, −¾ in OpenCV and PyTorch.
+    /// Keys's cubic (IEEE ASSP 29, 1981): `a` is −½ in MATLAB and Pillow, −¾ in `OpenCV` and PyTorch.
     Bicubic {
         /// The slope at 1.
         a: f64,
@@ -54,7 +54,7 @@ impl Area {
 }
 
 /// Resamples the area of a picture to `width × height`. With `antialias` the kernel is stretched
-/// where the picture becomes smaller, as MATLAB and Pillow do and PyTorch and OpenCV do not.
+/// where the picture becomes smaller, as MATLAB and Pillow do and PyTorch and `OpenCV` do not.
 pub(crate) fn resample(
     planes: &Planes,
     area: Area,

@@ -9,7 +9,6 @@ use fonds_nn::train::{Chance, Initialization, Parameters, to_weights};
 use fonds_nn::weights::Tensors;
 use fonds_nn::{Act, VarBuilder};
 
-use super::noise::{Discriminator, NoiseGenerator};
 use super::{dcgan, resnet_gan};
 use crate::trainers::{Judge, NoiseSource, sample};
 
@@ -141,10 +140,8 @@ fn conditions_change_the_picture_and_must_be_there() {
         }
         let error = sample(&*network, &backend, &noise, None).unwrap_err();
         assert_eq!(error.code(), Code::InvalidRequest);
-        let same = Tensor::cat(
-            &[noise.get(0).unwrap(); 2].map(|n| n.unsqueeze(0).unwrap()),
-            0,
-        );
+        let same = noise.get(0).unwrap();
+        let same = Tensor::stack(&[same.clone(), same], 0);
         let condition = one_hot(2, network.conditions());
         let made = sample(&*network, &backend, &same.unwrap(), condition.as_ref()).unwrap();
         let (first, second) = (made.get(0).unwrap(), made.get(1).unwrap());

@@ -61,8 +61,8 @@ pub(super) fn classes(path: &Path, options: &Options) -> Result<Listing> {
 }
 
 /// Sorts the classes, and numbers the labels anew.
-pub(super) fn number_by_name(classes: &mut Vec<String>, entries: &mut [Entry]) {
-    let before = classes.clone();
+pub(super) fn number_by_name(classes: &mut [String], entries: &mut [Entry]) {
+    let before = classes.to_vec();
     classes.sort();
     for entry in entries {
         if let Some(Label::Class(number)) = &mut entry.label {

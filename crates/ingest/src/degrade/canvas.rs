@@ -1,6 +1,7 @@
 //! A picture on its way through the effects.
 
 use super::{Applied, Degraded, Value};
+use crate::draw::Draw;
 use crate::planes::Planes;
 use crate::resample::{Area, Edge, Kernel, resample};
 
@@ -14,22 +15,35 @@ pub(crate) struct Canvas {
     pub(crate) original: (usize, usize),
     /// Width and height at the end.
     pub(crate) target: (usize, usize),
+    /// Pixels of the picture as it was at the beginning that make a unit.
+    unit_at_first: f32,
+    /// Pixels that make a unit now.
+    pub(crate) unit: f32,
 }
 
 impl Canvas {
-    pub(super) fn new(planes: Planes, scale: usize) -> Self {
+    pub(super) fn new(planes: Planes, scale: usize, unit: f32) -> Self {
         let original = (planes.width, planes.height);
         Self {
             mask: Planes::filled(1, planes.height, planes.width, 0.0),
             planes,
             applied: Vec::new(),
             original,
-            target: (original.0 / scale, original.1 / scale),
+            target: (original.0.div_ceil(scale), original.1.div_ceil(scale)),
+            unit_at_first: unit,
+            unit,
         }
     }
 
     pub(super) fn size(&self) -> (usize, usize) {
         (self.planes.width, self.planes.height)
+    }
+
+    /// How many of something there are, of a density in a million square units: at least one.
+    pub(super) fn count(&self, density: (f32, f32), draw: &mut Draw) -> usize {
+        let area = self.planes.pixels() as f32 / (self.unit * self.unit) / 1e6;
+        let mean = draw.range(density) * area;
+        (draw.poisson(mean) as usize).max(1)
     }
 
     /// Writes down what was done.
@@ -48,6 +62,7 @@ impl Canvas {
         if size == self.size() {
             return;
         }
+        self.unit = self.unit_at_first * size.0 as f32 / self.original.0 as f32;
         let area = Area::whole(&self.planes);
         self.planes = resample(&self.planes, area, size, kernel, antialias, edge);
         if self.mask.values.iter().any(|&value| value > 0.0) {

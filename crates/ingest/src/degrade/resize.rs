@@ -1,6 +1,7 @@
 //! Another size, with the kernels of several programs.
 
 use super::canvas::{Canvas, number, text};
+use super::{Damage, Problems};
 use crate::draw::Draw;
 use crate::resample::{Edge, Kernel};
 
@@ -67,7 +68,47 @@ impl Resize {
         }
     }
 
-    pub(super) fn apply(&self, canvas: &mut Canvas, draw: &mut Draw) {
+    fn factor(&self, draw: &mut Draw) -> f32 {
+        let choice = draw.unit() * (self.up + self.down + self.keep);
+        let place = draw.unit();
+        if choice < self.up {
+            1.0 + (self.range.1 - 1.0) * place
+        } else if choice < self.up + self.down {
+            self.range.0 + (1.0 - self.range.0) * place
+        } else {
+            1.0
+        }
+    }
+}
+
+impl Default for Resize {
+    /// To the final size, by the kernels of PyTorch.
+    fn default() -> Self {
+        Self::to_target(vec![
+            Interpolation::Area,
+            Interpolation::Bilinear,
+            Interpolation::Bicubic,
+        ])
+    }
+}
+
+impl Damage for Resize {
+    const NAME: &'static str = "resize";
+
+    fn check(&self, problems: &mut Problems) {
+        for (key, weight) in [("up", self.up), ("down", self.down), ("keep", self.keep)] {
+            problems.number(key, weight, 0.0, 1e6);
+        }
+        if self.up + self.down + self.keep <= 0.0 {
+            problems.add("keep", "it, `up` and `down` are all 0");
+        }
+        problems.range("range", self.range, 0.02, 8.0);
+        problems.some("kernels", &self.kernels);
+    }
+
+    fn strengthen(&mut self, _: f32) {}
+
+    fn apply(&self, canvas: &mut Canvas, draw: &mut Draw) -> fonds_core::Result<()> {
         let factor = self.factor(draw);
         let base = match self.base {
             Base::Current => canvas.size(),
@@ -79,7 +120,7 @@ impl Resize {
         let kernel = self.kernels[draw.below(self.kernels.len())];
         resize(canvas, size, kernel);
         canvas.note(
-            "resize",
+            Self::NAME,
             vec![
                 ("factor", number(factor)),
                 ("width", number(size.0 as f32)),
@@ -87,18 +128,7 @@ impl Resize {
                 ("kernel", text(kernel.as_str())),
             ],
         );
-    }
-
-    fn factor(&self, draw: &mut Draw) -> f32 {
-        let choice = draw.unit() * (self.up + self.down + self.keep);
-        let place = draw.unit();
-        if choice < self.up {
-            1.0 + (self.range.1 - 1.0) * place
-        } else if choice < self.up + self.down {
-            self.range.0 + (1.0 - self.range.0) * place
-        } else {
-            1.0
-        }
+        Ok(())
     }
 }
 

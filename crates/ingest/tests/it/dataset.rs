@@ -517,7 +517,7 @@ fn degraded_samples_are_pairs_of_one_place() {
         // The pictures are ramps: a pixel of the small one is the mean of four.
         let mean = |x: usize, y: usize| {
             let at = |x: usize, y: usize| clean.values[y * 16 + x];
-            (at(2 * x, 2 * y) + at(2 * x + 1, 2 * y)) / 2.0
+            f32::midpoint(at(2 * x, 2 * y), at(2 * x + 1, 2 * y))
         };
         for (x, y) in [(3, 2), (4, 3), (2, 4)] {
             let found = small.values[y * 8 + x];
