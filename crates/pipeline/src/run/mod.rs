@@ -43,6 +43,8 @@ use crate::step::RunsOn;
 pub use assemble::record_exit;
 pub use clean::{CleanReport, clean};
 pub(crate) use clock::Clock;
+#[cfg(feature = "restore")]
+pub(crate) use lock::Lock;
 pub use inflight::interrupted;
 pub(crate) use output::{SMALL, THUMB};
 pub use work::Retry;
