@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use fonds_core::{Code, Error};
 use fonds_ingest::dataset::{Fit, Options, Source, Unequal};
 use fonds_ingest::degrade::Recipe;
+use fonds_ingest::degrade::wire::RecipeWire;
 use serde::Deserialize;
 
 use super::spec::{SOURCES, tagged};
@@ -102,7 +103,7 @@ pub(super) fn read(mut args: Args<'_, '_>) -> DataPlan {
             scale: scale.unwrap_or((1.0, 1.117)),
         },
     };
-    let degrade = args.optional_table("degrade").and_then(degrade);
+    let degrade = degrade(&mut args);
     let options = Options {
         size: size.unwrap_or(defaults.size),
         channels: args.value("channels").unwrap_or(defaults.channels),
@@ -182,18 +183,17 @@ fn source(kind: &At<String>, mut args: Args<'_, '_>) -> Option<Source> {
     source
 }
 
-fn degrade(mut args: Args<'_, '_>) -> Option<Recipe> {
-    let place = args.offset();
-    let scale = args.value("scale").unwrap_or(1);
-    let name: Option<At<String>> = args.take("recipe");
-    let recipe = match &name {
-        Some(at) if at.value == "bicubic" => Some(Recipe::bicubic(scale)),
-        _ => {
-            let error = Error::new(Code::InvalidRequest, "`degrade` names no known `recipe`");
-            args.report(place, error.hint("write: degrade = { recipe = \"bicubic\", scale = 4 }"));
+/// The damage that makes pairs; every parameter out of range is reported.
+fn degrade(args: &mut Args<'_, '_>) -> Option<Recipe> {
+    let at: At<RecipeWire> = args.take("degrade")?;
+    match at.value.recipe() {
+        Ok(recipe) => Some(recipe),
+        Err(problems) => {
+            for problem in problems {
+                let message = format!("`degrade`: {problem}");
+                args.report(at.offset, Error::new(Code::InvalidRequest, message));
+            }
             None
         }
-    };
-    args.finish();
-    recipe
+    }
 }

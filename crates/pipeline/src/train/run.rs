@@ -15,9 +15,11 @@ use serde_json::json;
 
 use super::chart::{Curve, draw};
 use super::event::{TrainEvent, TrainStop};
+use super::export::{self, Told};
 use super::feed;
 use super::folder::{About, Folder};
 use super::game::Place;
+use super::gauge::Gauge;
 use super::grid::{grid, png};
 use super::plan::{TrainingPlan, deciding_keys, differences, networks_of};
 use super::spec::OnWarning;
@@ -104,14 +106,13 @@ pub fn train(
         events(TrainEvent::Note { message });
     }
     let outcome = run.steps(limit, options.workers, cancelled)?;
-    let finished = outcome.stop.is_none() && run.done >= plan.steps;
-    if finished {
-        run.finish()?;
-    }
     let stop = match outcome.stop {
-        None if !finished => Some(TrainStop::Limit),
+        None if run.done < plan.steps => Some(TrainStop::Limit),
         stop => stop,
     };
+    if stop != Some(TrainStop::NotFinite) && run.done > 0 {
+        run.export()?;
+    }
     events(TrainEvent::Ended {
         step: run.done,
         stop,
@@ -159,8 +160,15 @@ pub(super) struct Run<'a> {
     pub(super) data_digest: String,
     pub(super) watch: Watch,
     fixed: Option<Batch>,
-    pub(super) curves: Vec<Curve>,
+    curves: Vec<Curve>,
+    /// Losses of the last step that was written down.
+    losses: Vec<(String, f64)>,
     table: Table,
+    measures: Table,
+    /// What samples are held against, once it was needed; nothing where there are too few pictures.
+    gauge: Option<Option<Gauge>>,
+    /// Where relative paths of weights begin.
+    paths: PathBuf,
     warnings: Table,
     board: EventFile,
     events: Events<'a>,
@@ -208,7 +216,9 @@ impl<'a> Run<'a> {
         write_file(&folder.file("train.toml"), plan.text.as_bytes())?;
         let (table, rows) = Table::open(&folder.file("train.csv"), done)?;
         let (warnings, _) = Table::open(&folder.file("warnings.csv"), done)?;
+        let (measures, _) = Table::open(&folder.file("measures.csv"), done)?;
         let curves = curves_of(&table.columns(), &rows);
+        let losses = last_losses(&table.columns(), &rows);
         let board = EventFile::create(folder.root(), done)?;
         let run = Self {
             plan,
@@ -222,7 +232,11 @@ impl<'a> Run<'a> {
             watch,
             fixed: None,
             curves,
+            losses,
             table,
+            measures,
+            gauge: None,
+            paths: options.folder.clone(),
             warnings,
             board,
             events,
@@ -296,9 +310,14 @@ impl<'a> Run<'a> {
             if output.sample_every > 0 && step.is_multiple_of(output.sample_every) {
                 self.sample()?;
             }
+            let alarmed = if output.measure_every > 0 && step.is_multiple_of(output.measure_every) {
+                self.measure()?
+            } else {
+                false
+            };
             let stop = if cancelled.load(Ordering::SeqCst) {
                 Some(TrainStop::Interrupted)
-            } else if warned && self.plan.watch.on_warning == OnWarning::Stop {
+            } else if (warned || alarmed) && self.plan.watch.on_warning == OnWarning::Stop {
                 Some(TrainStop::Warned)
             } else {
                 None
@@ -349,11 +368,13 @@ impl<'a> Run<'a> {
             let mut columns = vec!["step", "rate_factor"];
             let mut cells = vec![step.to_string(), number(factor)];
             let mut scalars = Vec::new();
+            self.losses.clear();
             for (name, value) in terms.iter() {
                 columns.push(name);
                 cells.push(number(value));
                 scalars.push((format!("loss/{name}"), value));
                 note(&mut self.curves, name, step, value);
+                self.losses.push((name.to_owned(), value));
             }
             columns.extend(["verdict_real", "verdict_fake"]);
             for (name, value) in [
@@ -457,6 +478,7 @@ impl<'a> Run<'a> {
         }
         self.table.sync()?;
         self.warnings.sync()?;
+        self.measures.sync()?;
         let about = About {
             step: self.done,
             config: self.plan.digest().to_string(),
@@ -485,8 +507,85 @@ impl<'a> Run<'a> {
         write_file(&self.folder.file("skipped.csv"), text.as_bytes())
     }
 
-    /// All steps were taken: networks are written out.
-    fn finish(&mut self) -> Result<()> {
+    /// Measures samples; whether a watchman warns.
+    fn measure(&mut self) -> Result<bool> {
+        let Some(gauge) = self.gauge()? else {
+            return Ok(false);
+        };
+        let figures = gauge.measure(&*self.trainer);
+        self.gauge = Some(Some(gauge));
+        let figures = match figures {
+            Ok(figures) => figures,
+            // Weights that are not finite are found, and told, when they are to be saved.
+            Err(error) if error.code() == Code::ModelError => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let step = self.done;
+        let mut columns = vec!["step"];
+        let mut cells = vec![step.to_string()];
+        let mut scalars = Vec::new();
+        for &(name, value) in &figures {
+            columns.push(name);
+            cells.push(number(value));
+            scalars.push((format!("measure/{name}"), value));
+        }
+        self.measures.line(&columns, &cells)?;
+        self.measures.flush()?;
+        self.board.scalars(step, &scalars)?;
+        self.board.flush()?;
+        (self.events)(TrainEvent::Measured {
+            step,
+            figures: figures.clone(),
+        });
+        let warnings = match &self.gauge {
+            Some(Some(gauge)) => gauge.judge(&figures, &mut self.watch),
+            _ => Vec::new(),
+        };
+        self.warn(&warnings)?;
+        Ok(!warnings.is_empty())
+    }
+
+    /// What samples are held against; taken out, to be put back.
+    fn gauge(&mut self) -> Result<Option<Gauge>> {
+        if let Some(gauge) = self.gauge.take() {
+            if gauge.is_none() {
+                self.gauge = Some(None);
+            }
+            return Ok(gauge);
+        }
+        let gauge = Gauge::new(self.plan, &self.dataset, self.conditions, &self.paths)?;
+        if gauge.is_none() {
+            self.gauge = Some(None);
+        }
+        Ok(gauge)
+    }
+
+    /// Writes out the networks as they are, with their cards.
+    fn export(&mut self) -> Result<()> {
+        let exports = self.trainer.exports()?;
+        let gauge = self.gauge()?;
+        let mut told = Told {
+            plan: self.plan,
+            step: self.done,
+            pictures: self.dataset.len(),
+            skipped: self.dataset.skipped().len(),
+            data_digest: &self.data_digest,
+            losses: &self.losses,
+            figures: &[],
+            seer: "",
+            closeness: None,
+        };
+        let figures;
+        if let Some(gauge) = &gauge {
+            figures = gauge.measure(&*self.trainer)?;
+            told.figures = &figures;
+            told.seer = gauge.seer();
+            let seed = self.plan.seed.derive("measure").value();
+            told.closeness = gauge.copies(&*self.trainer, &self.dataset, seed)?;
+        }
+        for path in export::write(&self.folder, &exports, &told)? {
+            (self.events)(TrainEvent::Exported { path });
+        }
         Ok(())
     }
 }
@@ -569,6 +668,17 @@ fn note(curves: &mut Vec<Curve>, name: &str, step: u64, value: f64) {
             curves.push(curve);
         }
     }
+}
+
+/// The losses in the last line of a table.
+fn last_losses(columns: &[String], rows: &[Vec<String>]) -> Vec<(String, f64)> {
+    let Some(row) = rows.last() else {
+        return Vec::new();
+    };
+    let cells = columns.iter().zip(row).skip(2);
+    let losses = cells.filter(|(name, _)| !name.starts_with("verdict_"));
+    let losses = losses.filter_map(|(name, cell)| Some((name.clone(), cell.parse().ok()?)));
+    losses.collect()
 }
 
 /// The curves that the lines of a table make.

@@ -42,6 +42,11 @@ impl Watch {
         }
     }
 
+    /// When they warn.
+    pub(super) fn plan(&self) -> &WatchPlan {
+        &self.plan
+    }
+
     /// Takes back what [`Watch::to_text`] gave.
     ///
     /// # Errors
