@@ -29,11 +29,13 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Process an archive folder; run again to resume
     Run(RunArgs),
+    /// Train networks on pictures, as a training file says
+    Train(TrainArgs),
     /// Show what a run would do: steps, counts, megapixels, disk and time
     Plan(PlanArgs),
-    /// Check pipeline files; every mistake is shown with its place
+    /// Check pipeline files and training files; every mistake is shown with its place
     Check {
-        /// Pipeline files, or names of shipped pipelines
+        /// Pipeline files, training files, or names of shipped ones
         #[arg(required = true)]
         pipelines: Vec<String>,
     },
@@ -153,6 +155,38 @@ pub(crate) struct RunArgs {
     /// This process is supervised
     #[arg(long, hide = true)]
     pub(crate) supervised: bool,
+}
+
+/// `fonds train`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct TrainArgs {
+    /// A training file, or the name of a shipped one
+    pub(crate) file: String,
+    /// The run folder: checkpoints, samples, losses, and in the end the networks [default:
+    /// runs/NAME]
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Pictures in the place of the folder that the file names; where it names two, they are looked
+    /// for in here
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+    /// Go on from the newest checkpoint in the run folder
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Take no more than so many steps in all, those of earlier runs among them, then save and stop
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) steps: Option<u64>,
+    /// How many threads compute and decode [default: the number of processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Print one JSON object for each event instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print only warnings, errors and the last line
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) networks: NetworkArgs,
 }
 
 /// What `run` and `plan` share.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use fonds_core::{Code, Error, Kind};
-use fonds_pipeline::{RunReport, Stop};
+use fonds_pipeline::{RunReport, Stop, TrainReport, TrainStop};
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,8 @@ pub(crate) enum Exit {
     Usage,
     /// Finished, but at least one file failed (or has a warning, with `--strict`).
     SomeFailed,
-    /// Stopped early by `max_failure_rate`, `on_error` or `on_existing`.
+    /// Stopped early by `max_failure_rate`, `on_error` or `on_existing`; a training whose losses
+    /// were no numbers any more, or of which a watchman warned with `on_warning` at `stop`.
     Stopped,
     /// The archive is missing, unreadable, or holds no matching file.
     NoInput,
@@ -60,6 +61,16 @@ impl Exit {
             None if report.counts.failed > 0 => Self::SomeFailed,
             None if strict && report.counts.warning > 0 => Self::SomeFailed,
             None => Self::Done,
+        }
+    }
+
+    /// What a training run's report means.
+    pub(crate) fn of_training(report: &TrainReport) -> Self {
+        match report.stop {
+            Some(TrainStop::Interrupted) => Self::Interrupted,
+            Some(TrainStop::NotFinite | TrainStop::Warned) => Self::Stopped,
+            // It was asked for.
+            Some(TrainStop::Limit) | None => Self::Done,
         }
     }
 

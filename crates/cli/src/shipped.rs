@@ -1,9 +1,11 @@
 //! The pipelines that are compiled in, and finding the one that was asked for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fonds_core::{Code, Error};
-use fonds_pipeline::{NetworkOptions, Networks, Plan, Registry, compile};
+use fonds_pipeline::{
+    NetworkOptions, Networks, Plan, Registry, TrainingPlan, compile, compile_training,
+};
 
 use crate::args::NetworkArgs;
 
@@ -24,16 +26,24 @@ pub(crate) const PIPELINES: [(&str, &str); 4] = [
     ),
 ];
 
+/// Name and text of each shipped training file.
+pub(crate) const TRAININGS: [(&str, &str); 0] = [];
+
+/// Everything that is shipped.
+fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    PIPELINES.iter().chain(&TRAININGS)
+}
+
 /// The text of a pipeline: a file where there is one, else the shipped one of that name.
 pub(crate) fn text(pipeline: &str) -> Result<String, Error> {
     let path = Path::new(pipeline);
     if !path.is_file()
-        && let Some((_, text)) = PIPELINES.iter().find(|(name, _)| *name == pipeline)
+        && let Some((_, text)) = all().find(|(name, _)| *name == pipeline)
     {
         return Ok((*text).to_owned());
     }
     std::fs::read_to_string(path).map_err(|error| {
-        let names: Vec<&str> = PIPELINES.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = all().map(|(name, _)| *name).collect();
         Error::new(
             Code::InvalidRequest,
             "is neither a readable pipeline file nor a shipped one",
@@ -44,14 +54,25 @@ pub(crate) fn text(pipeline: &str) -> Result<String, Error> {
     })
 }
 
+/// Where the relative paths of a file begin.
+pub(crate) fn folder(file: &str) -> PathBuf {
+    let parent = Path::new(file).parent();
+    parent.map(Path::to_owned).unwrap_or_default()
+}
+
+/// A training file, checked; every mistake is returned.
+pub(crate) fn training(file: &str, text: &str) -> Result<TrainingPlan, Vec<Error>> {
+    compile_training(text).map_err(|errors| {
+        let placed = errors.into_iter().map(|error| error.at_path(file));
+        placed.collect()
+    })
+}
+
 /// A pipeline, checked; every mistake is returned. Its weights are looked for beside it, and are to
 /// run on what the arguments say.
 pub(crate) fn plan(pipeline: &str, networks: Option<&NetworkArgs>) -> Result<Plan, Vec<Error>> {
     let text = text(pipeline).map_err(|error| vec![error])?;
-    let folder = Path::new(pipeline)
-        .parent()
-        .map(Path::to_owned)
-        .unwrap_or_default();
+    let folder = folder(pipeline);
     let options = match networks {
         Some(networks) => networks.options(folder),
         None => NetworkOptions {

@@ -44,6 +44,8 @@ mod run;
 mod spec;
 mod step;
 mod steps;
+#[cfg(feature = "restore")]
+mod train;
 
 pub use compile::compile;
 pub use estimate::{Estimate, Trial, estimate};
@@ -71,3 +73,9 @@ pub use run::{
 };
 pub use spec::{Format, OnError, OnExisting, Profile, Unchanged, Use, VerifySources};
 pub use step::{Act, Cost, ModelInfo, RunsOn, Step, StepContext};
+#[cfg(feature = "restore")]
+pub use train::{
+    Alarm, DataPlan, Game, Needs, OnWarning, OutputPlan, Place, SuperGame, SuperGenerator,
+    TrainEvent, TrainOptions, TrainReport, TrainStop, TrainingPlan, WatchPlan, compile_training,
+    default_output, is_training, train,
+};

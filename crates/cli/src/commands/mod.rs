@@ -17,6 +17,7 @@ mod plan;
 mod run;
 mod steps;
 mod supervise;
+mod train;
 mod verify;
 
 use anyhow::Result;
@@ -28,6 +29,7 @@ pub(crate) fn dispatch(command: Command) -> Result<u8> {
     let exit = match command {
         Command::Run(args) if args.supervised || args.unsupervised => run::run(&args),
         Command::Run(args) => return supervise::supervise(&args),
+        Command::Train(args) => train::train(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Check { pipelines } => Ok(check::check(&pipelines)),
         Command::Steps { name } => steps::steps(name.as_deref()),

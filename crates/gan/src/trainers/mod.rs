@@ -27,14 +27,13 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use fonds_core::Result;
 use fonds_nn::backend::Backend;
-use fonds_nn::engine::{Engine, Kernel};
 use fonds_nn::error::TensorResult;
 use fonds_nn::network::Range;
 
 /// Where a finished network is used during training: the engine on the CPU, else the device.
 fn for_use(device: &Device) -> Backend {
     if device.is_cpu() {
-        return Backend::Engine(Engine::new(Kernel::detect()));
+        return Backend::Engine(Arc::clone(fonds_nn::gradient::engine()));
     }
     Backend::Tensors {
         device: device.clone(),

@@ -93,7 +93,7 @@ impl Default for Options {
 
 impl Options {
     /// Refuses what makes no sense, with the key and the valid range.
-    pub(super) fn validate(&self, source: &Source) -> Result<()> {
+    pub fn validate(&self, source: &Source) -> Result<()> {
         let wrong = |message: String| Err(Error::new(Code::InvalidRequest, message));
         let (width, height) = self.size;
         if width == 0 || height == 0 || width.max(height) > 16_384 {

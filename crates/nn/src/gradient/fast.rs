@@ -61,8 +61,8 @@ pub(super) fn import(
 
 static ENGINE: OnceLock<Arc<Engine>> = OnceLock::new();
 
-/// One engine for all training.
-pub(super) fn engine() -> &'static Arc<Engine> {
+/// The one engine that all training on the CPU computes on.
+pub fn engine() -> &'static Arc<Engine> {
     ENGINE.get_or_init(|| Engine::new(Kernel::detect()))
 }
 

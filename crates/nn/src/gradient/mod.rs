@@ -29,7 +29,7 @@ mod testing;
 
 pub use block::{Offset, block};
 pub use border::pad;
-pub use fast::use_kernel;
+pub use fast::{engine, use_kernel};
 pub use normalize::batch_norm;
 pub use pointwise::{add_bias, channel_products, channel_sums, leaky_relu, prelu, scale_channels};
 pub use pooling::max_pool2d;

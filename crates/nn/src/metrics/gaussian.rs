@@ -91,7 +91,11 @@ fn factor(matrix: &mut [f64], length: usize) {
         for column in 0..row {
             let start = triangle(column);
             let other = &above[start..=start + column];
-            let product: f64 = other[..column].iter().zip(&this[..column]).map(|(a, b)| a * b).sum();
+            let product: f64 = other[..column]
+                .iter()
+                .zip(&this[..column])
+                .map(|(a, b)| a * b)
+                .sum();
             this[column] = (this[column] - product) / other[column];
         }
         let square: f64 = this[..row].iter().map(|value| value * value).sum();
@@ -141,7 +145,9 @@ mod tests {
         let gaussian = Gaussian::fit(&data).unwrap();
         let sample = gaussian.sample(&mut Chance::new(Seed::new(1), "sample"));
         assert!(sample.iter().all(|value| value.is_finite()));
-        let spread = sample.iter().fold(0_f32, |most, v| most.max((v - sample[0]).abs()));
+        let spread = sample
+            .iter()
+            .fold(0_f32, |most, v| most.max((v - sample[0]).abs()));
         assert!(spread < 0.2, "{sample:?}");
         assert!(Gaussian::fit(&data[..1]).is_err());
         assert!(Gaussian::fit(&[vec![1.0], vec![1.0, 2.0]]).is_err());

@@ -1,4 +1,5 @@
-//! How far a picture is from another one: PSNR, SSIM, MS-SSIM, LPIPS, and tone.
+//! How far a picture is from another one: PSNR, SSIM, MS-SSIM, LPIPS, and tone; and how far a set of
+//! pictures is from another set.
 //!
 //! Conventions are those of BasicSR, which published figures of super-resolution mostly follow:
 //! samples from 0 to 255, as many pixels cropped from the border as the scale, all channels of RGB
@@ -14,6 +15,8 @@
 //! # Ok::<(), fonds_core::Error>(())
 //! ```
 
+mod eigen;
+mod frechet;
 mod gaussian;
 mod lpips;
 mod picture;
@@ -21,6 +24,7 @@ mod psnr;
 mod ssim;
 mod tone;
 
+pub use frechet::{Moments, frechet_distance, kernel_distance};
 pub use gaussian::Gaussian;
 pub use lpips::{Lpips, lpips_layer};
 pub use picture::Picture;

@@ -10,6 +10,7 @@
 
 mod average;
 mod chance;
+mod exchange;
 #[cfg(test)]
 mod gradients;
 mod learner;
@@ -21,7 +22,9 @@ mod state;
 mod trainer;
 
 pub use average::Average;
+pub use candle_core::{DType, Device};
 pub use chance::Chance;
+pub use exchange::{Pixels, Stack};
 pub use learner::{Learner, Lesson, Make};
 pub use optimizer::{Optimizer, OptimizerConfig, Rule, clip_by_norm};
 pub use parameters::{Initialization, Parameters};

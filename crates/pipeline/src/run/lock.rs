@@ -13,13 +13,13 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The lock on an output folder, held until dropped.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     _file: File,
 }
 
 impl Lock {
     /// Takes the lock, or says which process holds it.
-    pub(super) fn take(state: &Path) -> Result<Self> {
+    pub(crate) fn take(state: &Path) -> Result<Self> {
         let path = state.join("lock");
         let options = OpenOptions::new()
             .read(true)

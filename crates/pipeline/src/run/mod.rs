@@ -44,6 +44,8 @@ pub use assemble::record_exit;
 pub use clean::{CleanReport, clean};
 pub(crate) use clock::Clock;
 pub use inflight::interrupted;
+#[cfg(feature = "restore")]
+pub(crate) use lock::Lock;
 pub(crate) use output::{SMALL, THUMB};
 pub use work::Retry;
 
