@@ -11,3 +11,5 @@
 //! [`recognize`]: models::rrdb::Config::recognize
 
 pub mod models;
+pub mod objectives;
+pub mod trainers;

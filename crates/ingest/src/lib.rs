@@ -26,7 +26,13 @@
 //!
 //! This crate writes nothing, and knows neither catalog nor pipeline nor tensor.
 
+pub mod dataset;
+pub mod degrade;
+
 mod describe;
+mod draw;
+mod planes;
+mod resample;
 mod roots;
 mod select;
 mod shard;
@@ -34,6 +40,7 @@ mod source;
 mod walk;
 
 pub use describe::{Description, PageContent, PageDescription, describe};
+pub use planes::Planes;
 pub use roots::roots_overlap;
 pub use select::{Globs, PICTURES, Selection, SkipReason, WalkOptions};
 pub use shard::{Shard, in_shard};

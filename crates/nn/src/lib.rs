@@ -44,6 +44,7 @@ pub mod features;
 pub mod gradient;
 pub mod layers;
 pub mod load;
+pub mod loss;
 pub mod metrics;
 pub mod network;
 pub mod picture;

@@ -33,6 +33,7 @@ mod estimate;
 #[cfg(feature = "restore")]
 mod evaluate;
 mod event;
+mod iiif;
 #[cfg(feature = "restore")]
 mod networks;
 mod plan;
@@ -55,6 +56,7 @@ pub use fonds_nn::{
 };
 #[cfg(feature = "restore")]
 pub use fonds_restore::workload::{Prepared, Workload};
+pub use iiif::{IiifOptions, IiifReport, write_iiif};
 #[cfg(feature = "restore")]
 pub use networks::{NetworkOptions, Networks};
 pub use plan::{

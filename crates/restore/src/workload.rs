@@ -6,18 +6,22 @@ use std::fmt;
 
 use candle_core::{DType, Tensor};
 use candle_nn::{VarBuilder, VarMap};
-use fonds_core::{Code, Error, Result};
+use fonds_core::{Code, Error, Result, Seed};
 use fonds_gan::models::cyclegan_resnet::{self, CycleGanResNet};
+use fonds_gan::models::dcgan::{self, DcganDiscriminator};
 use fonds_gan::models::rrdb::{self, Rrdb};
 use fonds_gan::models::unet::{self, Unet};
+use fonds_gan::objectives::Objective;
+use fonds_gan::trainers::{Judge, Noise, NoiseSetup, NoiseSource, Penalty};
 use fonds_nn::Act;
 use fonds_nn::act::Dims;
 use fonds_nn::backend::Backend;
 use fonds_nn::error::TensorResult;
-use fonds_nn::layers::{Activation, Conv2d, ConvConfig};
+use fonds_nn::layers::{Activation, BatchNormMode, Conv2d, ConvConfig};
 use fonds_nn::load::{expected_keys, load};
 use fonds_nn::network::{Interface, Network};
 use fonds_nn::trace::trace;
+use fonds_nn::train::{Batch, Initialization, Lesson, Trainer};
 use fonds_nn::weights::{self, Tensors};
 
 use crate::networks::srvgg::{self, Srvgg};
@@ -38,13 +42,16 @@ pub enum Workload {
     /// Forward, L1 and backward of an `SRVGGNetCompact` with 32 features and 16 convolutions, ×4,
     /// on 16 pictures of 32 × 32.
     SrvggStep,
+    /// A whole step of DCGAN on 16 pictures: the discriminator's on real and made ones, the
+    /// generator's, both with Adam; 64 features, noise of 100 values, 64 × 64.
+    DcganStep,
 }
 
 impl Workload {
     /// Side of the pictures in pixels when nobody says otherwise.
     pub fn side(self) -> usize {
         match self {
-            Self::Rrdb => 64,
+            Self::Rrdb | Self::DcganStep => 64,
             Self::SrvggStep => 32,
             _ => 256,
         }
@@ -75,6 +82,7 @@ impl Workload {
                 forward(3, backend, side, |vb| Unet::new(&config, vb))
             }
             Self::SrvggStep => srvgg_step(backend, side),
+            Self::DcganStep => dcgan_step(backend, side),
         }
     }
 }
@@ -253,6 +261,56 @@ fn srvgg_step(backend: &Backend, side: usize) -> Result<Prepared> {
     })
 }
 
+/// A training step of two networks that compete.
+fn dcgan_step(backend: &Backend, side: usize) -> Result<Prepared> {
+    const PICTURES: usize = 16;
+    let generator = dcgan::GeneratorConfig {
+        size: side,
+        ..dcgan::GeneratorConfig::size_64()
+    };
+    let discriminator = dcgan::DiscriminatorConfig {
+        size: side,
+        ..dcgan::DiscriminatorConfig::size_64()
+    };
+    // The convolutions of a generator are those of its discriminator the other way round.
+    let keys =
+        expected_keys(|vb| DcganDiscriminator::new(&discriminator, BatchNormMode::Train, vb))?;
+    let kernels = keys.iter().filter(|(_, shape)| shape.len() == 4);
+    let operations = kernels.enumerate().map(|(layer, (_, shape))| {
+        let outputs = (side >> (layer + 1)).pow(2) / if shape[0] == 1 { 4 } else { 1 };
+        2.0 * shape.iter().product::<usize>() as f64 * outputs.max(1) as f64
+    });
+    let forward: f64 = operations.sum();
+    let lesson = Lesson {
+        initialization: Initialization::Normal { deviation: 0.02 },
+        ..Lesson::adam(2e-4, (0.5, 0.999))
+    };
+    let setup = NoiseSetup {
+        generator: NoiseSource::Dcgan(generator),
+        discriminator: Judge::Dcgan(discriminator),
+        objective: Objective::NonSaturating,
+        critic_steps: 1,
+        penalty: Penalty::None,
+        generator_lesson: lesson.clone(),
+        discriminator_lesson: lesson,
+    };
+    let device = backend.device().clone();
+    let mut trainer = Noise::new(setup, Seed::new(1), (DType::F32, &device))?;
+    let real = Tensor::rand(0_f32, 1.0, (PICTURES, 3, side, side), &device).in_network()?;
+    let batch = Batch::of(real);
+    let mut step = 0;
+    Ok(Prepared {
+        once: Box::new(move || {
+            trainer.step(&batch, step)?;
+            step += 1;
+            Ok(())
+        }),
+        // The discriminator goes forward and back over real and made pictures (6), forward and back
+        // to the picture for the generator (2), which goes forward and back itself (3).
+        operations: 11.0 * forward * PICTURES as f64,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,6 +326,7 @@ mod tests {
             (Workload::CycleGan, 16),
             (Workload::Unet, 16),
             (Workload::SrvggStep, 4),
+            (Workload::DcganStep, 16),
         ] {
             let mut prepared = workload.prepare(&engine, side).unwrap();
             prepared.run().unwrap();

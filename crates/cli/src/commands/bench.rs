@@ -102,6 +102,7 @@ fn workload(case: Case) -> Workload {
         Case::Cyclegan => Workload::CycleGan,
         Case::Unet => Workload::Unet,
         Case::SrvggStep => Workload::SrvggStep,
+        Case::DcganStep => Workload::DcganStep,
     }
 }
 
@@ -113,5 +114,6 @@ fn name(case: Case) -> &'static str {
         Case::Cyclegan => "cyclegan",
         Case::Unet => "unet",
         Case::SrvggStep => "srvgg_step",
+        Case::DcganStep => "dcgan_step",
     }
 }

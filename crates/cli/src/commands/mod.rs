@@ -2,6 +2,8 @@
 
 mod bench;
 mod catalog;
+mod catalog_exchange;
+mod catalog_query;
 mod check;
 mod clean;
 mod eval;
@@ -9,11 +11,13 @@ mod generate;
 mod init;
 mod inspect;
 mod model;
+mod package;
 mod pipelines;
 mod plan;
 mod run;
 mod steps;
 mod supervise;
+mod verify;
 
 use anyhow::Result;
 
@@ -33,6 +37,12 @@ pub(crate) fn dispatch(command: Command) -> Result<u8> {
         Command::Eval(args) => eval::eval(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Catalog(command) => catalog::catalog(&command),
+        Command::Verify {
+            path,
+            archive,
+            format,
+        } => verify::verify(&path, archive, format),
+        Command::Package(command) => package::package(&command),
         Command::Clean { output, remove } => clean::clean(&output, remove),
         Command::Init { path } => init::init(&path),
         Command::Completions { shell } => Ok(generate::completions(shell)),

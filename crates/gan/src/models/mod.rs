@@ -6,10 +6,15 @@
 )]
 
 pub mod cyclegan_resnet;
+pub mod dcgan;
+pub mod noise;
+#[cfg(test)]
+mod noise_tests;
 pub mod normalization;
 pub mod patchgan;
 pub mod pix2pix_unet;
 pub mod pixel_discriminator;
+pub mod resnet_gan;
 pub mod rrdb;
 pub mod srresnet;
 pub mod unet;

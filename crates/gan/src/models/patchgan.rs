@@ -6,12 +6,14 @@
 //! one unbounded value for each patch out, `[n, 1, h', w']`. Keys are those of
 //! `NLayerDiscriminator` in junyanz/pytorch-CycleGAN-and-pix2pix.
 
+use candle_core::Tensor;
 use fonds_core::{Code, Error, Result};
 use fonds_nn::backend::Backend;
 use fonds_nn::layers::{Activation, Conv2d, ConvConfig, ConvNorm};
 use fonds_nn::weights::Tensors;
 use fonds_nn::{Act, VarBuilder, load};
 
+use super::noise::{Discriminator, expect_condition};
 use super::normalization::{Normalization, count, kernel};
 
 pub use super::cyclegan_resnet::ignore;
@@ -147,5 +149,13 @@ impl PatchGan {
             y = layer.forward(&y)?;
         }
         self.last.forward(&y)
+    }
+}
+
+impl Discriminator for PatchGan {
+    fn judge(&self, pictures: &Tensor, condition: Option<&Tensor>) -> Result<Tensor> {
+        expect_condition(0, condition.map(|tensor| tensor.dims()[1]))?;
+        self.forward(&Act::from_tensor(pictures.clone())?)?
+            .to_tensor()
     }
 }

@@ -4,15 +4,21 @@
 //! arXiv:1611.07004. RGB from −1 to 1 in and out, `[n, 3, h, w]`, sides multiples of `2^levels`. Keys
 //! are those of `UnetGenerator` in junyanz/pytorch-CycleGAN-and-pix2pix. Its authors made their
 //! results with the statistics of the picture itself instead of the running ones
-//! ([`BatchNormMode::Batch`]), and with dropout, which makes them depend on chance; here there is none.
+//! ([`BatchNormMode::Batch`]), and with dropout, which makes them depend on chance; here there is
+//! dropout in training alone.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::DType;
 use fonds_core::{Code, Error, Result};
 use fonds_nn::backend::Backend;
+use fonds_nn::error::TensorResult;
 use fonds_nn::layers::{
     Activation, BatchNormMode, Conv2d, ConvConfig, ConvNorm, ConvTranspose2d, ConvTransposeConfig,
     ConvTransposeNorm, Norm,
 };
 use fonds_nn::network::{Colors, Interface, Network, Range};
+use fonds_nn::train::Chance;
 use fonds_nn::weights::Tensors;
 use fonds_nn::{Act, VarBuilder, load};
 
@@ -130,7 +136,11 @@ pub struct Pix2PixUnet {
     down: Vec<ConvNorm>,
     /// From the innermost level to the outermost.
     up: Vec<ConvTransposeNorm>,
+    dropout: Option<Dropout>,
 }
+
+/// Chance of a training run, shared by the networks that it builds.
+pub type Dropout = Arc<Mutex<Chance>>;
 
 impl Pix2PixUnet {
     /// The network from a checkpoint's weights.
@@ -150,7 +160,38 @@ impl Pix2PixUnet {
             config: config.clone(),
             down,
             up,
+            dropout: None,
         })
+    }
+
+    /// The same with half of the values set to zero by chance after the deep enlargements, as the
+    /// authors train it; the others are doubled. Only for tensors.
+    #[must_use]
+    pub fn with_dropout(mut self, chance: &Dropout) -> Self {
+        self.dropout = Some(Arc::clone(chance));
+        self
+    }
+
+    /// What comes up to a level, with dropout where there is any.
+    fn dropped(&self, y: Act, level: usize) -> Result<Act> {
+        let Some(chance) = &self.dropout else {
+            return Ok(y);
+        };
+        // The levels of full width, but for the innermost.
+        if !(4..self.config.levels - 1).contains(&level) {
+            return Ok(y);
+        }
+        let tensor = y.to_tensor()?;
+        let mask = {
+            let mut chance = chance.lock().unwrap_or_else(PoisonError::into_inner);
+            let dims = tensor.dims().to_vec();
+            chance.uniform_tensor(dims, (0.0, 1.0), DType::F32, tensor.device())?
+        };
+        let dropped = || {
+            let mask = mask.ge(0.5)?.to_dtype(tensor.dtype())?;
+            (&tensor * mask)? * 2.0
+        };
+        Act::from_tensor(dropped().in_network()?)
     }
 
     /// The network from a checkpoint's tensors.
@@ -194,10 +235,12 @@ impl Network for Pix2PixUnet {
         let mut up = self.up.iter();
         let innermost = up.next().expect("there are at least five levels");
         let mut y = innermost.forward(&skips.pop().expect("one for each level"))?;
-        for (up, skip) in up.zip(skips.iter().rev()) {
+        let levels = (0..self.config.levels - 1).rev();
+        for ((up, skip), level) in up.zip(skips.iter().rev()).zip(levels) {
             // What the level below was fed with had its own activation; a second one is as if
             // there had been only that, since relu(leaky(x)) = relu(x).
             y = up.forward(&Act::cat(&[&skip.relu()?, &y])?)?;
+            y = self.dropped(y, level)?;
         }
         Ok(y)
     }

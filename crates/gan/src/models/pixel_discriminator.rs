@@ -5,12 +5,14 @@
 //! for each pixel out, `[n, 1, h, w]`. Keys are those of `PixelDiscriminator` in
 //! junyanz/pytorch-CycleGAN-and-pix2pix.
 
+use candle_core::Tensor;
 use fonds_core::{Code, Error, Result};
 use fonds_nn::backend::Backend;
 use fonds_nn::layers::{Activation, Conv2d, ConvConfig, ConvNorm};
 use fonds_nn::weights::Tensors;
 use fonds_nn::{Act, VarBuilder, load};
 
+use super::noise::{Discriminator, expect_condition};
 use super::normalization::{Normalization, kernel};
 
 pub use super::cyclegan_resnet::ignore;
@@ -120,5 +122,13 @@ impl PixelDiscriminator {
     pub fn forward(&self, x: &Act) -> Result<Act> {
         let y = self.second.forward(&self.first.forward(x)?)?;
         self.last.forward(&y)
+    }
+}
+
+impl Discriminator for PixelDiscriminator {
+    fn judge(&self, pictures: &Tensor, condition: Option<&Tensor>) -> Result<Tensor> {
+        expect_condition(0, condition.map(|tensor| tensor.dims()[1]))?;
+        self.forward(&Act::from_tensor(pictures.clone())?)?
+            .to_tensor()
     }
 }

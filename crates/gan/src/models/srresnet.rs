@@ -110,11 +110,24 @@ impl SrResNet {
     /// # Errors
     /// `model_error` when the configuration is none, or a key is missing or has another shape.
     pub fn new(config: &Config, vb: VarBuilder<'_>) -> Result<Self> {
+        Self::with_statistics(config, BatchNormMode::Running, vb)
+    }
+
+    /// The network with these statistics in its normalisations; in training they are
+    /// [`BatchNormMode::Train`].
+    ///
+    /// # Errors
+    /// As [`SrResNet::new`].
+    pub fn with_statistics(
+        config: &Config,
+        mode: BatchNormMode,
+        vb: VarBuilder<'_>,
+    ) -> Result<Self> {
         config.validate()?;
         let features = config.features;
         let head = Conv2d::new(3, features, 9, ConvConfig::same(9), vb.pp("block1.0"))?;
         let blocks = (2..2 + BLOCKS)
-            .map(|block| Residual::new(features, &vb.pp(format!("block{block}"))))
+            .map(|block| Residual::new(features, mode, &vb.pp(format!("block{block}"))))
             .collect::<Result<_>>()?;
         let block7 = conv(features, features, vb.pp("block7.0"))?;
         let block7 = match config.tail {
@@ -123,7 +136,8 @@ impl SrResNet {
                 ConvNorm::new(block7, Norm::None, activation)
             }
             Tail::BatchNorm => {
-                ConvNorm::new(block7, norm(features, vb.pp("block7.1"))?, Activation::None)
+                let norm = norm(features, mode, vb.pp("block7.1"))?;
+                ConvNorm::new(block7, norm, Activation::None)
             }
         };
         let block8 = vb.pp("block8");
@@ -186,10 +200,10 @@ struct Residual {
 }
 
 impl Residual {
-    fn new(features: usize, vb: &VarBuilder<'_>) -> Result<Self> {
+    fn new(features: usize, mode: BatchNormMode, vb: &VarBuilder<'_>) -> Result<Self> {
         let part = |n: usize, activation| {
             let conv = conv(features, features, vb.pp(format!("conv{n}")))?;
-            let norm = norm(features, vb.pp(format!("bn{n}")))?;
+            let norm = norm(features, mode, vb.pp(format!("bn{n}")))?;
             Ok::<_, Error>(ConvNorm::new(conv, norm, activation))
         };
         Ok(Self {
@@ -207,6 +221,6 @@ fn conv(inner: usize, outer: usize, vb: VarBuilder<'_>) -> Result<Conv2d> {
     Conv2d::new(inner, outer, 3, ConvConfig::same(3), vb)
 }
 
-fn norm(channels: usize, vb: VarBuilder<'_>) -> Result<Norm> {
-    Normalization::Batch(BatchNormMode::Running).build(channels, vb)
+fn norm(channels: usize, mode: BatchNormMode, vb: VarBuilder<'_>) -> Result<Norm> {
+    Normalization::Batch(mode).build(channels, vb)
 }

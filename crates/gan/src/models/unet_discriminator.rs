@@ -4,12 +4,14 @@
 //! (2021), arXiv:2107.10833. RGB from 0 to 1 in, `[n, 3, h, w]`, sides multiples of 8; one unbounded
 //! value for each pixel out, `[n, 1, h, w]`. Keys are those of `UNetDiscriminatorSN`.
 
+use candle_core::Tensor;
 use fonds_core::{Code, Error, Result};
 use fonds_nn::backend::Backend;
 use fonds_nn::layers::{Activation, Conv2d, ConvConfig, SpectralConv2d};
 use fonds_nn::weights::Tensors;
 use fonds_nn::{Act, VarBuilder, load};
 
+use super::noise::{Discriminator, expect_condition};
 use super::normalization::kernel;
 
 /// Slope of all leaky activations.
@@ -149,5 +151,13 @@ impl UnetDiscriminator {
         }
         y = self.conv8.forward(&self.conv7.forward(&y)?)?;
         self.conv9.forward(&y)
+    }
+}
+
+impl Discriminator for UnetDiscriminator {
+    fn judge(&self, pictures: &Tensor, condition: Option<&Tensor>) -> Result<Tensor> {
+        expect_condition(0, condition.map(|tensor| tensor.dims()[1]))?;
+        self.forward(&Act::from_tensor(pictures.clone())?)?
+            .to_tensor()
     }
 }

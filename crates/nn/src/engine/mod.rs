@@ -34,6 +34,7 @@ pub use conv::{
     Activation, AddOrder, Algorithm, Conv2d, ConvShape, ConvTranspose2d, Epilogue, Precision,
     Residual, TransposeShape, conv2d_input_gradient, conv2d_weight_gradient,
 };
+pub(crate) use conv::{Centring, Tail, TailCurve, conv2d_input_gradient_with, conv2d_once};
 pub use kernel::Kernel;
 pub use ops::{
     ChannelSums, Levels, Normalization, PadMode, Padding, Pixels, PixelsMut, Rectangle, Window,

@@ -1,17 +1,18 @@
 //! Planes become activations and activations become planes: the layout of tensors beside the
 //! engine's own.
+#![expect(
+    unsafe_code,
+    reason = "vector loads and stores, and threads that write disjoint parts of the planes"
+)]
 
 use fonds_core::Result;
 use rayon::prelude::*;
 
 use super::Engine;
-use super::buffer::{Buffer, LANES, Shape};
+use super::buffer::{Buffer, Shape};
 
 /// Rows that one thread takes to planes at a time.
-const BAND: usize = 8;
-
-/// Pixels that are transposed at a time: their lines stay in the first cache.
-const RUN: usize = 16;
+pub(super) const BAND: usize = 8;
 
 impl Engine {
     /// Activations from planes: `[batch, channels, height, width]`, row major.
@@ -22,30 +23,19 @@ impl Engine {
     /// # Panics
     /// When the number of values is not that of the shape.
     pub fn import(&self, shape: Shape, nchw: &[f32]) -> Result<Buffer> {
-        assert_eq!(nchw.len(), shape.elements(), "values for {shape}");
+        let planes = Planes::new(shape, nchw);
         let mut buffer = self.buffer(shape)?;
-        let plane = shape.height * shape.width;
-        buffer.fill_rows(|picture, y, row| {
-            let lines: Vec<&[f32]> = (0..shape.channels)
-                .map(|channel| {
-                    let start = (picture * shape.channels + channel) * plane + y * shape.width;
-                    &nchw[start..start + shape.width]
-                })
-                .collect();
-            if shape.pixel_stride() == 4 {
-                interleave::<4>(&lines, shape, row);
-            } else {
-                interleave::<LANES>(&lines, shape, row);
-            }
-        });
+        buffer.fill_rows(|picture, y, row| planes.gather(picture, y, row));
         Ok(buffer.freeze())
     }
 
     /// The values as planes: `[batch, channels, height, width]`, row major.
     pub fn export(&self, buffer: &Buffer) -> Vec<f32> {
-        let mut nchw = vec![0.0; buffer.shape().elements()];
-        self.export_into(buffer, &mut nchw);
-        nchw
+        let shape = buffer.shape();
+        write_planes(shape, |picture, y, planes| {
+            // SAFETY: each row is written by one task.
+            unsafe { planes.scatter(picture, y, buffer.row(picture, y)) };
+        })
     }
 
     /// As [`Engine::export`], into memory that is there.
@@ -55,106 +45,186 @@ impl Engine {
     pub fn export_into(&self, buffer: &Buffer, nchw: &mut [f32]) {
         let shape = buffer.shape();
         assert_eq!(nchw.len(), shape.elements(), "values for {shape}");
-        if nchw.is_empty() {
-            return;
-        }
-        let plane = shape.height * shape.width;
-        let bands = shape.height.div_ceil(BAND);
-        // The rows of a band stand in as many places as there are channels. Each band gets its
-        // piece of every plane of a group of channels.
-        let mut pieces = Vec::with_capacity(shape.batch * bands * shape.channels.div_ceil(LANES));
-        for (picture, planes) in nchw.chunks_mut(shape.channels * plane).enumerate() {
-            for (group, planes) in planes.chunks_mut(LANES * plane).enumerate() {
-                let mut of_bands: Vec<Vec<&mut [f32]>> = Vec::new();
-                of_bands.resize_with(bands, || Vec::with_capacity(LANES));
-                for plane in planes.chunks_mut(plane) {
-                    let of_plane = plane.chunks_mut(BAND * shape.width);
-                    for (band, piece) in of_bands.iter_mut().zip(of_plane) {
-                        band.push(piece);
-                    }
-                }
-                let of_bands = of_bands.into_iter().enumerate();
-                pieces.extend(of_bands.map(|(band, lines)| (picture, group, band, lines)));
-            }
-        }
-        pieces
-            .into_par_iter()
-            .for_each(|(picture, group, band, mut lines)| {
-                for y in 0..lines[0].len() / shape.width {
-                    let row = buffer.row(picture, band * BAND + y);
-                    let start = y * shape.width;
-                    if shape.pixel_stride() == 4 {
-                        separate::<4>(row, shape, group, start, &mut lines);
-                    } else {
-                        separate::<LANES>(row, shape, group, start, &mut lines);
-                    }
-                }
-            });
+        let planes = PlanesMut {
+            shape,
+            start: nchw.as_mut_ptr(),
+        };
+        // SAFETY: the planes are as large as the shape says and borrowed for writing; each row is
+        // written by one task.
+        for_rows(shape, |picture, y| unsafe {
+            planes.scatter(picture, y, buffer.row(picture, y));
+        });
     }
 }
 
-/// Writes a row of pixels from one line for each channel; lanes beyond the last become zero.
-fn interleave<const L: usize>(lines: &[&[f32]], shape: Shape, row: &mut [f32]) {
-    let stride = shape.pixel_stride();
-    for (run, pixels) in row.chunks_mut(RUN * stride).enumerate() {
-        let start = run * RUN;
-        for (block, lines) in lines.chunks(L).enumerate() {
-            let full = lines.len() == L && pixels.len() == RUN * stride;
-            if full && let Ok(lines) = <&[&[f32]; L]>::try_from(lines) {
-                let from: [&[f32; RUN]; L] = lines.map(|line| {
-                    line[start..]
-                        .first_chunk()
-                        .expect("a full run of pixels is within the line")
-                });
-                for (x, pixel) in pixels.chunks_exact_mut(stride).enumerate() {
-                    let to: &mut [f32; L] = pixel[block * L..]
-                        .first_chunk_mut()
-                        .expect("a pixel is made of whole blocks");
-                    for (to, from) in to.iter_mut().zip(&from) {
-                        *to = from[x];
-                    }
-                }
-                continue;
-            }
-            for (x, pixel) in pixels.chunks_exact_mut(stride).enumerate() {
-                let to = &mut pixel[block * L..][..L];
-                to.fill(0.0);
-                for (to, line) in to.iter_mut().zip(lines) {
-                    *to = line[start + x];
-                }
-            }
-        }
-    }
-}
-
-/// Writes a group of up to [`LANES`] channels of a row of pixels to their lines, from `start` on.
-fn separate<const L: usize>(
-    row: &[f32],
+/// Planes of new memory: `write(picture, y, planes)` must write that row of all planes of the
+/// picture.
+pub(super) fn write_planes(
     shape: Shape,
-    group: usize,
-    start: usize,
-    lines: &mut [&mut [f32]],
-) {
-    let stride = shape.pixel_stride();
-    for (run, pixels) in row.chunks(RUN * stride).enumerate() {
-        let start = start + run * RUN;
-        if pixels.len() == RUN * stride {
-            let mut block = [[0.0; RUN]; L];
-            for (x, pixel) in pixels.chunks_exact(stride).enumerate() {
-                let from = &pixel[group * LANES..][..L];
-                for (line, value) in block.iter_mut().zip(from) {
-                    line[x] = *value;
+    write: impl Fn(usize, usize, &PlanesMut) + Sync,
+) -> Vec<f32> {
+    let mut nchw = Vec::with_capacity(shape.elements());
+    let planes = PlanesMut {
+        shape,
+        start: nchw.as_mut_ptr(),
+    };
+    for_rows(shape, |picture, y| write(picture, y, &planes));
+    // SAFETY: the memory is large enough, and all rows of all planes are written.
+    unsafe { nchw.set_len(shape.elements()) };
+    nchw
+}
+
+/// Runs `work(picture, y)` for all rows of all pictures, in parallel.
+fn for_rows(shape: Shape, work: impl Fn(usize, usize) + Sync) {
+    let bands = shape.height.div_ceil(BAND);
+    (0..shape.batch * bands).into_par_iter().for_each(|task| {
+        let (picture, first) = (task / bands, task % bands * BAND);
+        for y in first..(first + BAND).min(shape.height) {
+            work(picture, y);
+        }
+    });
+}
+
+/// Planes to be read.
+#[derive(Clone, Copy)]
+pub(super) struct Planes<'a> {
+    shape: Shape,
+    values: &'a [f32],
+}
+
+impl<'a> Planes<'a> {
+    /// # Panics
+    /// When the number of values is not that of the shape.
+    pub(super) fn new(shape: Shape, values: &'a [f32]) -> Self {
+        assert_eq!(values.len(), shape.elements(), "values for {shape}");
+        Self { shape, values }
+    }
+
+    /// One row of all planes of a picture as pixels; lanes beyond the last channel become zero.
+    ///
+    /// # Panics
+    /// When the row is not of the shape's width, or there is no such row.
+    pub(super) fn gather(&self, picture: usize, y: usize, row: &mut [f32]) {
+        let shape = self.shape;
+        let (stride, width, plane) = (
+            shape.pixel_stride(),
+            shape.width,
+            shape.height * shape.width,
+        );
+        assert!(row.len() == width * stride && picture < shape.batch && y < shape.height);
+        let first = picture * shape.channels * plane + y * width;
+        let (fours, whole) = (shape.channels / 4 * 4, width / 4 * 4);
+        for channel in (0..fours).step_by(4) {
+            for x in (0..whole).step_by(4) {
+                // SAFETY: four pixels of four lines lie within the planes, as the number of values
+                // says; four lanes of four pixels lie within the row.
+                unsafe {
+                    let from = self.values.as_ptr().add(first + channel * plane + x);
+                    let to = row.as_mut_ptr().add(x * stride + channel);
+                    transpose(from, plane, to, stride);
                 }
             }
-            for (line, values) in lines.iter_mut().zip(&block) {
-                line[start..start + RUN].copy_from_slice(values);
+        }
+        for x in 0..width {
+            let pixel = &mut row[x * stride..][..stride];
+            let done = if x < whole { fours } else { 0 };
+            for (channel, lane) in pixel.iter_mut().enumerate().skip(done) {
+                *lane = if channel < shape.channels {
+                    self.values[first + channel * plane + x]
+                } else {
+                    0.0
+                };
             }
-        } else {
-            for (x, pixel) in pixels.chunks_exact(stride).enumerate() {
-                for (line, value) in lines.iter_mut().zip(&pixel[group * LANES..]) {
-                    line[start + x] = *value;
+        }
+    }
+}
+
+/// Planes to be written by several threads.
+pub(super) struct PlanesMut {
+    shape: Shape,
+    start: *mut f32,
+}
+
+// SAFETY: see `PlanesMut::scatter`.
+unsafe impl Send for PlanesMut {}
+// SAFETY: as above.
+unsafe impl Sync for PlanesMut {}
+
+impl PlanesMut {
+    /// Writes a row of pixels to that row of all planes of a picture.
+    ///
+    /// # Safety
+    /// The memory must be as large as the shape says, and no other thread may write this row.
+    ///
+    /// # Panics
+    /// When the row is not of the shape's width, or there is no such row.
+    pub(super) unsafe fn scatter(&self, picture: usize, y: usize, row: &[f32]) {
+        let shape = self.shape;
+        let (stride, width, plane) = (
+            shape.pixel_stride(),
+            shape.width,
+            shape.height * shape.width,
+        );
+        assert!(row.len() == width * stride && picture < shape.batch && y < shape.height);
+        let first = picture * shape.channels * plane + y * width;
+        let (fours, whole) = (shape.channels / 4 * 4, width / 4 * 4);
+        for channel in (0..fours).step_by(4) {
+            for x in (0..whole).step_by(4) {
+                // SAFETY: four lanes of four pixels lie within the row, four pixels of four lines
+                // within the planes.
+                unsafe {
+                    let from = row.as_ptr().add(x * stride + channel);
+                    let to = self.start.add(first + channel * plane + x);
+                    transpose(from, stride, to, plane);
                 }
             }
+        }
+        for (x, pixel) in row.chunks_exact(stride).enumerate() {
+            let done = if x < whole { fours } else { 0 };
+            for (channel, value) in pixel[..shape.channels].iter().enumerate().skip(done) {
+                // SAFETY: the place lies within the planes.
+                unsafe { self.start.add(first + channel * plane + x).write(*value) };
+            }
+        }
+    }
+}
+
+/// Transposes a matrix of 4 × 4 whose rows are so many floats apart.
+///
+/// # Safety
+/// Both must be there, and nobody else may write `to`.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub(super) unsafe fn transpose(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+    use std::arch::x86_64::{
+        _mm_loadu_ps, _mm_movehl_ps, _mm_movelh_ps, _mm_storeu_ps, _mm_unpackhi_ps, _mm_unpacklo_ps,
+    };
+    // SAFETY: every x86-64 processor has these; the addresses are good, as promised.
+    unsafe {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|row| _mm_loadu_ps(from.add(row * from_step)));
+        let (ab, ab_high) = (_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b));
+        let (cd, cd_high) = (_mm_unpacklo_ps(c, d), _mm_unpackhi_ps(c, d));
+        _mm_storeu_ps(to, _mm_movelh_ps(ab, cd));
+        _mm_storeu_ps(to.add(to_step), _mm_movehl_ps(cd, ab));
+        _mm_storeu_ps(to.add(2 * to_step), _mm_movelh_ps(ab_high, cd_high));
+        _mm_storeu_ps(to.add(3 * to_step), _mm_movehl_ps(cd_high, ab_high));
+    }
+}
+
+/// Transposes a matrix of 4 × 4 whose rows are so many floats apart.
+///
+/// # Safety
+/// Both must be there, and nobody else may write `to`.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+pub(super) unsafe fn transpose(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+    // SAFETY: the addresses are good, as promised; arrays of floats need no more alignment than
+    // floats.
+    unsafe {
+        let rows = [0, 1, 2, 3].map(|row| from.add(row * from_step).cast::<[f32; 4]>().read());
+        for column in 0..4 {
+            let line = rows.map(|row| row[column]);
+            to.add(column * to_step).cast::<[f32; 4]>().write(line);
         }
     }
 }

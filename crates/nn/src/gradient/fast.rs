@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use fonds_core::Result;
+use fonds_core::{Code, Error, Result};
 
 use super::plain::Geometry;
 use crate::engine::{
@@ -45,7 +45,11 @@ pub(super) fn weight_gradient(
     conv2d_weight_gradient(engine(), &geometry.shape, &input, &output)
 }
 
-fn import([batch, channels, height, width]: [usize; 4], values: &[f32]) -> Result<Buffer> {
+/// Planes as activations.
+pub(super) fn import(
+    [batch, channels, height, width]: [usize; 4],
+    values: &[f32],
+) -> Result<Buffer> {
     let shape = Shape {
         batch,
         height,
@@ -55,8 +59,28 @@ fn import([batch, channels, height, width]: [usize; 4], values: &[f32]) -> Resul
     engine().import(shape, values)
 }
 
-/// One engine for all training, on the fastest instructions that there are.
-fn engine() -> &'static Arc<Engine> {
-    static ENGINE: OnceLock<Arc<Engine>> = OnceLock::new();
+static ENGINE: OnceLock<Arc<Engine>> = OnceLock::new();
+
+/// One engine for all training.
+pub(super) fn engine() -> &'static Arc<Engine> {
     ENGINE.get_or_init(|| Engine::new(Kernel::detect()))
+}
+
+/// Sets the instructions that convolutions on CPU tensors are computed with, in this process, from
+/// now on. It is a choice for the start of a program: once made, or once a convolution has been
+/// computed (on the fastest instructions that there are), only the same can be asked for.
+///
+/// # Errors
+/// `not_built_in` when this processor lacks them, `invalid_request` when others are in use.
+pub fn use_kernel(kernel: Kernel) -> Result<()> {
+    if !kernel.is_available() {
+        let message = format!("this processor has no {kernel} instructions");
+        return Err(Error::new(Code::NotBuiltIn, message));
+    }
+    let used = ENGINE.get_or_init(|| Engine::new(kernel)).kernel();
+    if used == kernel {
+        return Ok(());
+    }
+    let message = format!("training already runs on {used}, {kernel} comes too late");
+    Err(Error::new(Code::InvalidRequest, message))
 }

@@ -13,17 +13,37 @@
 //! Layer normalisation is not here, but beware: `candle_nn::ops::layer_norm`, and
 //! `candle_nn::LayerNorm` with a bias, have no gradient and do not say so. `layer_norm_slow` has.
 
+mod block;
 mod border;
 mod composed;
 mod fast;
+mod kept;
+mod normalize;
 mod plain;
+mod pointwise;
 mod pooling;
 mod product;
 mod resample;
 #[cfg(test)]
 mod testing;
 
+pub use block::{Offset, block};
 pub use border::pad;
+pub use fast::use_kernel;
+pub use normalize::batch_norm;
+pub use pointwise::{add_bias, channel_products, channel_sums, leaky_relu, prelu, scale_channels};
 pub use pooling::max_pool2d;
-pub use product::{conv_transpose2d, conv2d};
+pub use product::{Convolution, conv_transpose2d, conv2d};
 pub use resample::{resize_bilinear, upsample_nearest};
+
+/// Whether candle keeps the graph of gradients, so that gradients of gradients can be taken: decided
+/// for each thread by the environment when it first asks, as candle decides it.
+pub fn second_order() -> bool {
+    thread_local! {
+        static KEPT: bool = match std::env::var("CANDLE_GRAD_DO_NOT_DETACH") {
+            Ok(value) => !value.is_empty() && value != "0",
+            Err(_) => false,
+        };
+    }
+    KEPT.with(|kept| *kept)
+}

@@ -15,9 +15,8 @@ use crate::engine::{ConvShape, TransposeShape};
 /// # Errors
 /// When the sizes do not go together.
 pub fn conv2d(x: &Tensor, weight: &Tensor, shape: &ConvShape) -> Result<Tensor> {
-    let (batch, _, height, width) = x.dims4()?;
-    let geometry = Geometry::new(*shape, batch, [height, width])?;
-    Product::new(Kind::Forward, geometry).of(x, weight)
+    let (kind, geometry) = Convolution::Plain(*shape).on(x)?;
+    Product::new(kind, geometry).of(x, weight)
 }
 
 /// `x` `[n, in, h, w]` convolved with `weight` `[in, out / groups, kh, kw]` the other way round, as
@@ -26,18 +25,50 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, shape: &ConvShape) -> Result<Tensor> 
 /// # Errors
 /// When the sizes do not go together, or the output padding is not below the stride.
 pub fn conv_transpose2d(x: &Tensor, weight: &Tensor, shape: &TransposeShape) -> Result<Tensor> {
-    let (batch, _, height, width) = x.dims4()?;
+    let (kind, geometry) = Convolution::Transposed(*shape).on(x)?;
+    Product::new(kind, geometry).of(x, weight)
+}
+
+/// The size of a convolution, of one kind or the other.
+#[derive(Debug, Clone, Copy)]
+pub enum Convolution {
+    /// See [`conv2d`].
+    Plain(ConvShape),
+    /// See [`conv_transpose2d`].
+    Transposed(TransposeShape),
+}
+
+impl Convolution {
+    /// Which product of which convolution it is, on these pictures.
+    pub(super) fn on(self, x: &Tensor) -> Result<(Kind, Geometry)> {
+        let (batch, _, height, width) = x.dims4()?;
+        match self {
+            Self::Plain(shape) => {
+                let geometry = Geometry::new(shape, batch, [height, width])?;
+                Ok((Kind::Forward, geometry))
+            }
+            Self::Transposed(shape) => {
+                let geometry = transposed(&shape, batch, [height, width])?;
+                Ok((Kind::InputGradient, geometry))
+            }
+        }
+    }
+}
+
+/// A transposed convolution is the input gradient of the convolution that leads from its output to
+/// its input.
+fn transposed(shape: &TransposeShape, batch: usize, input: [usize; 2]) -> Result<Geometry> {
     let mut size = [0; 2];
-    for (axis, side) in [height, width].into_iter().enumerate() {
+    for (axis, side) in input.into_iter().enumerate() {
         let whole = side.saturating_sub(1) * shape.stride[axis]
             + shape.kernel[axis]
             + shape.output_padding[axis];
         size[axis] = whole.saturating_sub(2 * shape.padding[axis]);
         if side == 0 || size[axis] == 0 || shape.output_padding[axis] >= shape.stride[axis] {
+            let [height, width] = input;
             bail!("there is no transposed convolution of {height} × {width} by {shape:?}");
         }
     }
-    // It is the input gradient of the convolution that leads from its output to its input.
     let convolution = ConvShape {
         in_channels: shape.out_channels,
         out_channels: shape.in_channels,
@@ -47,8 +78,7 @@ pub fn conv_transpose2d(x: &Tensor, weight: &Tensor, shape: &TransposeShape) -> 
         dilation: [1; 2],
         groups: shape.groups,
     };
-    let geometry = Geometry::new(convolution, batch, size)?;
-    Product::new(Kind::InputGradient, geometry).of(x, weight)
+    Geometry::new(convolution, batch, size)
 }
 
 /// Which of the three products.
@@ -93,8 +123,8 @@ impl Product {
         Self { kind, ..self }
     }
 
-    /// The product of two tensors.
-    pub(super) fn of(self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    /// That two tensors have the sizes of the factors.
+    pub(super) fn check(self, a: &Tensor, b: &Tensor) -> Result<()> {
         let [expected_a, expected_b] = self.factors();
         if a.dims() != expected_a || b.dims() != expected_b {
             bail!(
@@ -103,6 +133,12 @@ impl Product {
                 b.dims()
             );
         }
+        Ok(())
+    }
+
+    /// The product of two tensors.
+    pub(super) fn of(self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        self.check(a, b)?;
         let ours = matches!(a.dtype(), DType::F32 | DType::F64) && a.device().is_cpu();
         if ours && !self.composed {
             return a.contiguous()?.apply_op2(&b.contiguous()?, self);
@@ -122,7 +158,7 @@ impl Product {
     }
 
     /// The sizes of both factors.
-    fn factors(&self) -> [[usize; 4]; 2] {
+    pub(super) fn factors(&self) -> [[usize; 4]; 2] {
         let geometry = &self.geometry;
         match self.kind {
             Kind::Forward => [geometry.input_dims(), geometry.weight_dims()],
@@ -131,7 +167,7 @@ impl Product {
         }
     }
 
-    fn result(&self) -> [usize; 4] {
+    pub(super) fn result(&self) -> [usize; 4] {
         match self.kind {
             Kind::Forward => self.geometry.output_dims(),
             Kind::InputGradient => self.geometry.input_dims(),
@@ -265,7 +301,7 @@ impl CustomOp3 for Product {
 }
 
 /// The values of a contiguous tensor.
-fn values<'a, T>(storage: &'a [T], layout: &Layout) -> Result<&'a [T]> {
+pub(super) fn values<'a, T>(storage: &'a [T], layout: &Layout) -> Result<&'a [T]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&storage[start..end]),
         None => bail!("a convolution was given a tensor that is not contiguous"),

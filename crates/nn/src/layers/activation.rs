@@ -7,6 +7,7 @@ use fonds_core::Result;
 use crate::act::Act;
 use crate::engine;
 use crate::error::TensorResult;
+use crate::gradient;
 
 /// A function of each value.
 #[derive(Debug, Clone, Default)]
@@ -41,14 +42,9 @@ impl Activation {
     pub(crate) fn on_tensor(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         match self {
             Self::None => Ok(x.clone()),
-            Self::Relu => x.relu(),
-            Self::LeakyRelu(slope) => candle_nn::ops::leaky_relu(x, f64::from(*slope)),
-            Self::PRelu(slopes) => {
-                let slopes = slopes.reshape((1, slopes.elem_count(), 1, 1))?;
-                // Zero minus the positive part of −x is the negative part.
-                let negative = x.neg()?.relu()?;
-                x.relu()?.broadcast_sub(&negative.broadcast_mul(&slopes)?)
-            }
+            Self::Relu => gradient::leaky_relu(x, 0.0),
+            Self::LeakyRelu(slope) => gradient::leaky_relu(x, as_written(*slope)),
+            Self::PRelu(slopes) => gradient::prelu(x, slopes),
             Self::Tanh => x.tanh(),
             Self::Sigmoid => candle_nn::ops::sigmoid(x),
         }
@@ -65,6 +61,12 @@ impl Activation {
             Self::Sigmoid => engine::Activation::Sigmoid,
         })
     }
+}
+
+/// The number that a slope was written as: 0.2, where its 32 bits alone say 0.200000003. What is
+/// computed in 64 bits shall not depend on them.
+fn as_written(slope: f32) -> f64 {
+    slope.to_string().parse().unwrap_or(f64::from(slope))
 }
 
 impl Act {

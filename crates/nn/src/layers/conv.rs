@@ -10,7 +10,7 @@ use super::Activation;
 use crate::act::{Act, Data, Dims};
 use crate::engine::{self, AddOrder, ConvShape, Engine, Epilogue, Residual};
 use crate::error::TensorResult;
-use crate::gradient;
+use crate::gradient::{self, Convolution, Offset};
 use crate::trace::Reads;
 
 /// How a convolution goes over its input; rows and columns alike, zeros outside.
@@ -256,10 +256,14 @@ impl Conv2d {
         scale: f32,
         order: AddOrder,
     ) -> candle_core::Result<Tensor> {
-        let mut y = gradient::conv2d(x, &self.weight, &self.shape)?;
-        if let Some(bias) = &self.bias {
-            y = y.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?)?;
-        }
+        let block = |activation: &Activation| {
+            let offset = match &self.bias {
+                Some(bias) => Offset::Bias(bias),
+                None => Offset::None,
+            };
+            let convolution = Convolution::Plain(self.shape);
+            gradient::block(x, &self.weight, convolution, offset, activation)
+        };
         let scaled = |y: Tensor| {
             if scale == 1.0 {
                 Ok(y)
@@ -268,14 +272,21 @@ impl Conv2d {
             }
         };
         match (residual, order) {
-            (None, _) => scaled(self.activation.on_tensor(&y)?),
+            (None, _) => scaled(block(&self.activation)?),
             (Some(residual), AddOrder::AfterActivation) => {
-                scaled(self.activation.on_tensor(&y)?)? + residual
+                scaled(block(&self.activation)?)? + residual
             }
             (Some(residual), AddOrder::BeforeActivation) => {
-                self.activation.on_tensor(&(scaled(y)? + residual)?)
+                let sum = (scaled(block(&Activation::None)?)? + residual)?;
+                self.activation.on_tensor(&sum)
             }
         }
+    }
+
+    /// What a fused operation needs of a convolution that has neither bias nor activation.
+    pub(super) fn bare(&self) -> Option<(&Tensor, Convolution)> {
+        let bare = self.bias.is_none() && matches!(self.activation, Activation::None);
+        bare.then_some((&self.weight, Convolution::Plain(self.shape)))
     }
 
     fn on_trace(&self, traced: &crate::trace::Traced, dims: Dims) -> Result<crate::trace::Traced> {

@@ -11,7 +11,7 @@ use super::conv::flat;
 use crate::act::{Act, Data, Dims};
 use crate::engine::{self, Engine, Epilogue, TransposeShape};
 use crate::error::TensorResult;
-use crate::gradient;
+use crate::gradient::{self, Convolution, Offset};
 use crate::trace::Reads;
 
 /// How a transposed convolution goes over its output.
@@ -172,12 +172,18 @@ impl ConvTranspose2d {
     }
 
     fn on_tensor(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let y = gradient::conv_transpose2d(x, &self.weight, &self.shape)?;
-        let y = match &self.bias {
-            Some(bias) => y.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?)?,
-            None => y,
+        let offset = match &self.bias {
+            Some(bias) => Offset::Bias(bias),
+            None => Offset::None,
         };
-        self.activation.on_tensor(&y)
+        let convolution = Convolution::Transposed(self.shape);
+        gradient::block(x, &self.weight, convolution, offset, &self.activation)
+    }
+
+    /// What a fused operation needs of a convolution that has neither bias nor activation.
+    pub(super) fn bare(&self) -> Option<(&Tensor, Convolution)> {
+        let bare = self.bias.is_none() && matches!(self.activation, Activation::None);
+        bare.then_some((&self.weight, Convolution::Transposed(self.shape)))
     }
 
     fn packed(&self, engine: &Engine) -> Result<Packed> {

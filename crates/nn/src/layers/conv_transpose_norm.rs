@@ -33,8 +33,11 @@ impl ConvTransposeNorm {
     /// # Errors
     /// Those of the parts.
     pub fn forward(&self, x: &Act) -> Result<Act> {
-        match self.folded(x)? {
-            Some(conv) => conv.forward(x),
+        if let Some(conv) = self.folded(x)? {
+            return conv.forward(x);
+        }
+        match self.norm.fused(x, self.conv.bare(), &self.activation)? {
+            Some(made) => Ok(made),
             None => self.norm.forward(&self.conv.forward(x)?, &self.activation),
         }
     }

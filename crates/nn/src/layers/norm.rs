@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{D, Tensor};
+use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
 use fonds_core::Result;
 
@@ -11,6 +11,7 @@ use super::{Activation, Conv2d};
 use crate::act::{Act, Data};
 use crate::engine::{ChannelSums, Engine, Normalization};
 use crate::error::TensorResult;
+use crate::gradient::{self, Convolution, Offset};
 use crate::statistics::Statistics;
 
 /// Which statistics a batch normalisation uses.
@@ -21,7 +22,13 @@ pub enum BatchNormMode {
     Running,
     /// Those of the batch that goes through, as published pix2pix results were made.
     Batch,
+    /// Those of the batch, and in training the running ones follow: a tenth of each new mean and
+    /// unbiased variance, as in PyTorch. They stay where no gradient is wanted.
+    Train,
 }
+
+/// The share of a new batch in running statistics; PyTorch's.
+const MOMENTUM: f64 = 0.1;
 
 /// Batch normalisation. Keys: `weight`, `bias`, `running_mean`, `running_var`, all `[channels]`;
 /// `num_batches_tracked` is not needed.
@@ -59,7 +66,7 @@ impl BatchNorm2d {
     pub(super) fn fixed_factors(&self) -> Result<Option<(Tensor, Tensor)>> {
         match self.mode {
             BatchNormMode::Running => self.factors().in_network().map(Some),
-            BatchNormMode::Batch => Ok(None),
+            BatchNormMode::Batch | BatchNormMode::Train => Ok(None),
         }
     }
 
@@ -84,11 +91,11 @@ impl BatchNorm2d {
                 let (scale, shift) = self.factors().in_network()?;
                 x.channel_affine(&flat(&scale)?, &flat(&shift)?)
             }
-            (BatchNormMode::Batch, Data::Tensor(tensor)) => {
+            (BatchNormMode::Batch | BatchNormMode::Train, Data::Tensor(tensor)) => {
                 let made = self.batch_on_tensor(tensor).in_network()?;
                 Ok(x.with_data(Data::Tensor(made)))
             }
-            (BatchNormMode::Batch, Data::Engine(engine, _)) => {
+            (BatchNormMode::Batch | BatchNormMode::Train, Data::Engine(engine, _)) => {
                 let buffer = x.to_buffer()?;
                 let mut sums = ChannelSums::new(buffer.shape().channels);
                 for picture in engine.channel_sums(&buffer) {
@@ -104,7 +111,7 @@ impl BatchNorm2d {
                 let made = engine.instance_norm_by(&buffer, &[sums], &how)?;
                 Ok(x.with_buffer(engine, made))
             }
-            (BatchNormMode::Batch, Data::Traced(traced)) => {
+            (BatchNormMode::Batch | BatchNormMode::Train, Data::Traced(traced)) => {
                 Ok(x.with_data(Data::Traced(traced.whole())))
             }
         }
@@ -117,17 +124,29 @@ impl BatchNorm2d {
     }
 
     fn batch_on_tensor(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let channels = self.weight.elem_count();
-        let row = |values: &Tensor| values.reshape((1, channels, 1, 1));
-        let flat = x.transpose(0, 1)?.flatten_from(1)?;
-        let mean = row(&flat.mean_keepdim(D::Minus1)?)?;
-        let centred = x.broadcast_sub(&mean)?;
-        let squares = centred.sqr()?.transpose(0, 1)?.flatten_from(1)?;
-        let deviation = row(&(squares.mean_keepdim(D::Minus1)? + self.eps)?.sqrt()?)?;
-        centred
-            .broadcast_div(&deviation)?
-            .broadcast_mul(&row(&self.weight)?)?
-            .broadcast_add(&row(&self.bias)?)
+        if self.mode == BatchNormMode::Train && self.running_mean.is_variable() {
+            self.follow(&x.detach())?;
+        }
+        gradient::batch_norm(x, &self.weight, &self.bias, self.eps)
+    }
+}
+
+impl BatchNorm2d {
+    /// Takes a batch into the running statistics.
+    fn follow(&self, x: &Tensor) -> candle_core::Result<()> {
+        let x = wide(x)?;
+        let (batch, channels, height, width) = x.dims4()?;
+        let count = (batch * height * width) as f64;
+        let sum = |x: &Tensor| x.flatten_from(2)?.sum(2)?.sum(0);
+        let mean = (sum(&x)? / count)?;
+        let centred = x.broadcast_sub(&mean.reshape((1, channels, 1, 1))?)?;
+        let variance = (sum(&centred.sqr()?)? / (count - 1.0).max(1.0))?;
+        for (running, new) in [(&self.running_mean, mean), (&self.running_var, variance)] {
+            let new = new.to_dtype(running.dtype())?;
+            let kept = (running.detach() * (1.0 - MOMENTUM))?;
+            Var::from_tensor(running)?.set(&(kept + (new * MOMENTUM)?)?)?;
+        }
+        Ok(())
     }
 }
 
@@ -350,6 +369,29 @@ impl Norm {
             Self::Instance(norm) => norm.forward(x, activation),
         }
     }
+
+    /// The normalisation of a tensor's convolution by the statistics of the batch, followed by an
+    /// activation, all in one; `None` where that cannot be.
+    pub(super) fn fused(
+        &self,
+        x: &Act,
+        conv: Option<(&Tensor, Convolution)>,
+        activation: &Activation,
+    ) -> Result<Option<Act>> {
+        let (Self::Batch(norm), Data::Tensor(tensor)) = (self, &x.data) else {
+            return Ok(None);
+        };
+        let (BatchNormMode::Batch, Some((weight, convolution))) = (norm.mode, conv) else {
+            return Ok(None);
+        };
+        let offset = Offset::Batch {
+            weight: &norm.weight,
+            bias: &norm.bias,
+            epsilon: norm.eps,
+        };
+        let made = gradient::block(tensor, weight, convolution, offset, activation);
+        Ok(Some(x.with_data(Data::Tensor(made.in_network()?))))
+    }
 }
 
 /// A convolution, the normalisation that follows it, and an activation. On the CPU engine a batch
@@ -378,8 +420,11 @@ impl ConvNorm {
     /// # Errors
     /// Those of the parts.
     pub fn forward(&self, x: &Act) -> Result<Act> {
-        match self.folded(x)? {
-            Some(conv) => conv.forward(x),
+        if let Some(conv) = self.folded(x)? {
+            return conv.forward(x);
+        }
+        match self.norm.fused(x, self.conv.bare(), &self.activation)? {
+            Some(made) => Ok(made),
             None => self.norm.forward(&self.conv.forward(x)?, &self.activation),
         }
     }

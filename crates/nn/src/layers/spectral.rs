@@ -105,9 +105,11 @@ impl SpectralConv2d {
     pub fn sigma(&self) -> Result<Tensor> {
         let sigma = || {
             let matrix = self.weight_orig.flatten_from(1)?;
-            let column = self.weight_v.detach().unsqueeze(1)?;
+            // Copies: a step of power iteration between this forward and its backward changes the
+            // vectors in place.
+            let column = self.weight_v.detach().copy()?.unsqueeze(1)?;
             let product = matrix.matmul(&column)?.squeeze(1)?;
-            (product * self.weight_u.detach())?.sum_all()
+            (product * self.weight_u.detach().copy()?)?.sum_all()
         };
         sigma().in_network()
     }

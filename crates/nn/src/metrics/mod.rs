@@ -14,12 +14,14 @@
 //! # Ok::<(), fonds_core::Error>(())
 //! ```
 
+mod gaussian;
 mod lpips;
 mod picture;
 mod psnr;
 mod ssim;
 mod tone;
 
+pub use gaussian::Gaussian;
 pub use lpips::{Lpips, lpips_layer};
 pub use picture::Picture;
 pub use psnr::{mean_squared_error, psnr};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use fonds_core::{Code, Error, Result};
 
 use crate::error::TensorResult;
@@ -62,16 +62,31 @@ impl Average {
         &self.values
     }
 
-    /// Takes back what [`Average::values`] gave.
-    pub fn restore(&mut self, values: BTreeMap<String, Tensor>) {
-        self.values = values;
+    /// Takes back what [`Average::values`] gave, in this number type and on this device.
+    ///
+    /// # Errors
+    /// `model_error` when a name is missing or has another shape.
+    pub fn restore(
+        &mut self,
+        mut values: BTreeMap<String, Tensor>,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<()> {
+        for (name, place) in &mut self.values {
+            let value = values.remove(name).filter(|new| new.dims() == place.dims());
+            let Some(value) = value else {
+                let message = format!("the state has no average of `{name}` in its shape");
+                return Err(Error::new(Code::ModelError, message));
+            };
+            let value = value.to_dtype(dtype).in_network()?;
+            *place = value.to_device(device).in_network()?;
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
 
     #[test]

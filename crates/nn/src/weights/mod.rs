@@ -19,5 +19,5 @@ mod torch;
 pub use checkpoint::{Checkpoint, Container, Tensors};
 pub use names::{Mismatch, compare, expect};
 pub use pickle::describe_pickle;
-pub use safetensors::{safetensors_bytes, write_safetensors};
+pub use safetensors::{read_safetensors, safetensors_bytes, write_safetensors};
 pub use tensor::{Dtype, Tensor};

@@ -268,6 +268,23 @@ pub fn safetensors_bytes(
     Ok(bytes)
 }
 
+/// The tensors of a safetensors file under the very names that they have, and the texts beside them:
+/// what [`safetensors_bytes`] wrote.
+///
+/// # Errors
+/// `truncated` or `corrupt` when the bytes are no such file.
+pub fn read_safetensors(bytes: Vec<u8>) -> Result<(Tensors, BTreeMap<String, String>)> {
+    if !is_safetensors(&bytes) {
+        return Err(Error::new(Code::Corrupt, "this is no safetensors file"));
+    }
+    let parts = read(&Arc::new(bytes))?;
+    let mut tensors = Tensors::new();
+    for (name, tensor) in parts.tensors {
+        tensors.insert(name, tensor);
+    }
+    Ok((tensors, parts.metadata))
+}
+
 /// Writes a safetensors file, as [`safetensors_bytes`] makes it: under a temporary name, synced,
 /// then renamed. A file that is there is replaced.
 ///

@@ -547,7 +547,9 @@ impl Architecture {
 fn norm_name(norm: Normalization) -> &'static str {
     match norm {
         Normalization::Batch(BatchNormMode::Running) => "batch",
-        Normalization::Batch(BatchNormMode::Batch) => "batch, by the picture's own statistics",
+        Normalization::Batch(BatchNormMode::Batch | BatchNormMode::Train) => {
+            "batch, by the picture's own statistics"
+        }
         Normalization::Instance => "instance",
     }
 }

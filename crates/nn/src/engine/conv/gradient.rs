@@ -23,6 +23,7 @@ use std::ops::Range;
 use fonds_core::{Code, Error, Result};
 use rayon::prelude::*;
 
+use super::super::planes::transpose;
 use super::super::{Buffer, Engine, Kernel};
 use super::memory::{Source, sources, with_scratch};
 use super::shape::ConvShape;
@@ -184,8 +185,6 @@ impl<'a> Job<'a> {
     /// The sums `[tap][group][row][lane]` as `[out][in / groups][tap]`.
     fn collect(&self, sums: &[f32]) -> Vec<f32> {
         let taps = self.taps();
-        let lanes = simd::lanes(self.kernel);
-        let per_group = self.shape.out_channels / self.shape.groups;
         let inputs = self.shape.in_channels / self.shape.groups;
         let mut weights = vec![0.0; self.shape.weights()];
         // Some outputs at a time: their sums lie side by side.
@@ -193,28 +192,83 @@ impl<'a> Job<'a> {
             .par_chunks_mut(16 * inputs * taps)
             .enumerate()
             .for_each(|(part, weights)| {
-                for index in 0..inputs * taps {
-                    let (input, tap) = (index / taps, index % taps);
-                    for (lane, weights) in weights.chunks_exact_mut(inputs * taps).enumerate() {
-                        let (group, output) = (
-                            (part * 16 + lane) / per_group,
-                            (part * 16 + lane) % per_group,
-                        );
-                        let (row, lane) = if self.swapped {
-                            (output, input)
-                        } else {
-                            (input, output)
-                        };
-                        let place = if self.depthwise {
-                            group
-                        } else {
-                            (group * self.rows.channels + row) * self.vectors * lanes + lane
-                        };
-                        weights[index] = sums[tap * self.tap + place];
+                let outputs = weights.len() / (inputs * taps);
+                if self.swapped {
+                    for output in 0..outputs {
+                        let weights = &mut weights[output * inputs * taps..][..inputs * taps];
+                        let from = self.place(part * 16 + output, 0);
+                        self.collect_lanes(&sums[from..], inputs, weights, taps);
                     }
+                    return;
+                }
+                // Outputs of the same group.
+                let mut output = 0;
+                while output < outputs {
+                    let end = self.end_of_group(part * 16 + output) - part * 16;
+                    let end = end.min(outputs);
+                    for input in 0..inputs {
+                        let from = self.place(part * 16 + output, input);
+                        let weights = &mut weights[(output * inputs + input) * taps..];
+                        self.collect_lanes(&sums[from..], end - output, weights, inputs * taps);
+                    }
+                    output = end;
                 }
             });
         weights
+    }
+
+    /// Where the sums of an output and an input are among those of a tap.
+    fn place(&self, output: usize, input: usize) -> usize {
+        let per_group = self.shape.out_channels / self.shape.groups;
+        let (group, output) = (output / per_group, output % per_group);
+        if self.depthwise {
+            return group;
+        }
+        let (row, lane) = if self.swapped {
+            (output, input)
+        } else {
+            (input, output)
+        };
+        let width = self.vectors * simd::lanes(self.kernel);
+        (group * self.rows.channels + row) * width + lane
+    }
+
+    /// The first output after the group of this one.
+    fn end_of_group(&self, output: usize) -> usize {
+        let per_group = self.shape.out_channels / self.shape.groups;
+        (output / per_group + 1) * per_group
+    }
+
+    /// Writes the taps of some lanes, `step` floats from one lane's to the next one's.
+    fn collect_lanes(&self, sums: &[f32], lanes: usize, weights: &mut [f32], step: usize) {
+        let taps = self.taps();
+        let [fours, whole] = [lanes, taps].map(|count| count / 4 * 4);
+        assert!(
+            lanes > 0
+                && (lanes - 1) * step + taps <= weights.len()
+                && (taps - 1) * self.tap + lanes <= sums.len(),
+            "sums and weights lie within their memory"
+        );
+        for lane in (0..fours).step_by(4) {
+            for tap in (0..whole).step_by(4) {
+                // SAFETY: four taps of four lanes, none beyond the last of either.
+                unsafe {
+                    let from = sums.as_ptr().add(tap * self.tap + lane);
+                    transpose(
+                        from,
+                        self.tap,
+                        weights.as_mut_ptr().add(lane * step + tap),
+                        step,
+                    );
+                }
+            }
+        }
+        for lane in 0..lanes {
+            let done = if lane < fours { whole } else { 0 };
+            for tap in done..taps {
+                weights[lane * step + tap] = sums[tap * self.tap + lane];
+            }
+        }
     }
 
     /// The sums of a tap over the rows of a chunk.

@@ -7,6 +7,7 @@ mod gradient;
 mod memory;
 mod shape;
 mod simd;
+mod tail;
 mod transpose;
 mod winograd;
 
@@ -23,13 +24,15 @@ use fonds_core::{Code, Error, Result};
 pub use epilogue::{Activation, AddOrder, Epilogue, Residual};
 pub use gradient::conv2d_weight_gradient;
 pub use shape::{ConvShape, TransposeShape};
+pub(crate) use tail::{Centring, Tail, TailCurve};
+pub(crate) use transpose::conv2d_input_gradient_with;
 pub use transpose::{ConvTranspose2d, conv2d_input_gradient};
 
 use super::{Buffer, Engine, Kernel, Shape};
-use direct::{Direct, Sizes};
+use direct::{Direct, Sizes, Weights};
 use epilogue::{Finish, padded};
 use geometry::Geometry;
-use memory::{Output, sources};
+use memory::{Output, Source, sources};
 use winograd::Winograd;
 
 /// How a convolution is computed.
@@ -168,38 +171,14 @@ impl Conv2d {
         epilogue: &Epilogue<'_>,
     ) -> Result<Buffer> {
         check_engine(self.kernel, engine)?;
-        let sources = sources(inputs, self.shape.in_channels)?;
-        let input = sources[0].shape;
-        let (height, width) = self.shape.output(input.height, input.width)?;
-        let shape = Shape {
-            batch: input.batch,
-            height,
-            width,
-            channels: self.shape.out_channels,
-        };
-        let finish = Finish::new(&self.bias, shape, epilogue)?;
-        let mut buffer = engine.buffer(shape)?;
-        let output = Output::new(&mut buffer);
-        if self.by_winograd(height, width) {
-            self.winograd().forward(&sources, &output, &finish);
-        } else {
-            let geometry = Geometry::of_convolution(&self.shape, [height, width]);
-            self.direct().forward(&geometry, &sources, &output, &finish);
-        }
-        Ok(buffer.freeze())
-    }
-
-    fn by_winograd(&self, height: usize, width: usize) -> bool {
-        let shape = &self.shape;
-        match self.algorithm {
-            Algorithm::Direct => false,
-            Algorithm::Winograd => true,
-            Algorithm::Auto => {
-                winograd_applies(shape)
-                    && shape.in_channels.min(shape.out_channels) >= FEWEST_CHANNELS
-                    && height.div_ceil(4) * width.div_ceil(4) >= FEWEST_TILES
+        convolve(engine, &self.shape, inputs, &self.bias, epilogue, |work| {
+            let [height, width] = work.geometry.size;
+            if by_winograd(self.algorithm, &self.shape, height, width) {
+                work.by_winograd(self.winograd());
+            } else {
+                work.by_direct(self.direct());
             }
-        }
+        })
     }
 
     fn winograd(&self) -> &Winograd {
@@ -217,20 +196,150 @@ impl Conv2d {
 
     fn direct(&self) -> &Direct {
         self.direct.get_or_init(|| {
-            let shape = &self.shape;
-            let sizes = Sizes {
-                inputs: shape.in_channels,
-                outputs: shape.out_channels,
-                groups: shape.groups,
-                taps: shape.kernel,
-            };
-            let inputs = shape.in_channels / shape.groups;
-            let [rows, columns] = shape.kernel;
-            Direct::new(self.kernel, sizes, |output, input, row, column| {
-                self.weight[((output * inputs + input) * rows + row) * columns + column]
-            })
+            Direct::new(
+                self.kernel,
+                Sizes::of(&self.shape),
+                &in_order(&self.shape, &self.weight),
+            )
         })
     }
+}
+
+/// A convolution on its way.
+struct Working<'a> {
+    geometry: Geometry,
+    sources: &'a [Source<'a>],
+    output: &'a Output,
+    finish: &'a Finish<'a>,
+}
+
+impl Working<'_> {
+    fn by_winograd(&self, weights: &Winograd) {
+        weights.forward(self.sources, self.output, self.finish);
+    }
+
+    fn by_direct(&self, weights: &Direct) {
+        weights.forward(&self.geometry, self.sources, self.output, self.finish);
+    }
+}
+
+/// Checks the sizes, makes the output, and has it filled.
+fn convolve(
+    engine: &Engine,
+    convolution: &ConvShape,
+    inputs: &[&Buffer],
+    bias: &[f32],
+    epilogue: &Epilogue<'_>,
+    run: impl FnOnce(&Working<'_>),
+) -> Result<Buffer> {
+    let sources = sources(inputs, convolution.in_channels)?;
+    let input = sources[0].shape;
+    let (height, width) = convolution.output(input.height, input.width)?;
+    let shape = Shape {
+        batch: input.batch,
+        height,
+        width,
+        channels: convolution.out_channels,
+    };
+    let finish = Finish::new(bias, shape, epilogue)?;
+    let mut buffer = engine.buffer(shape)?;
+    let output = Output::new(&mut buffer);
+    run(&Working {
+        geometry: Geometry::of_convolution(convolution, [height, width]),
+        sources: &sources,
+        output: &output,
+        finish: &finish,
+    });
+    Ok(buffer.freeze())
+}
+
+fn by_winograd(algorithm: Algorithm, shape: &ConvShape, height: usize, width: usize) -> bool {
+    match algorithm {
+        Algorithm::Direct => false,
+        Algorithm::Winograd => true,
+        Algorithm::Auto => {
+            winograd_applies(shape)
+                && shape.in_channels.min(shape.out_channels) >= FEWEST_CHANNELS
+                && height.div_ceil(4) * width.div_ceil(4) >= FEWEST_TILES
+        }
+    }
+}
+
+impl Sizes {
+    fn of(shape: &ConvShape) -> Self {
+        Self {
+            inputs: shape.in_channels,
+            outputs: shape.out_channels,
+            groups: shape.groups,
+            taps: shape.kernel,
+        }
+    }
+}
+
+/// Weights `[out][in / groups][kernel height][kernel width]`.
+fn in_order<'a>(shape: &ConvShape, values: &'a [f32]) -> Weights<'a> {
+    let taps = shape.kernel[0] * shape.kernel[1];
+    let inputs = shape.in_channels / shape.groups;
+    Weights {
+        values,
+        group: shape.out_channels / shape.groups * inputs * taps,
+        output: inputs * taps,
+        input: taps,
+        taps: (0..taps).collect(),
+    }
+}
+
+/// A convolution with weights that are used once; see [`Conv2d`].
+///
+/// # Errors
+/// Those of [`Conv2d::new`] and [`Conv2d::forward`].
+pub(crate) fn conv2d_once(
+    engine: &Engine,
+    shape: &ConvShape,
+    input: &Buffer,
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    epilogue: &Epilogue<'_>,
+) -> Result<Buffer> {
+    shape.validate()?;
+    shape::check_lengths(weight, shape.weights(), bias, shape.out_channels)?;
+    once(
+        engine,
+        shape,
+        input,
+        &in_order(shape, weight),
+        bias,
+        epilogue,
+    )
+}
+
+/// As [`conv2d_once`], with weights in any order.
+fn once(
+    engine: &Engine,
+    shape: &ConvShape,
+    input: &Buffer,
+    weights: &Weights<'_>,
+    bias: Option<&[f32]>,
+    epilogue: &Epilogue<'_>,
+) -> Result<Buffer> {
+    let kernel = engine.kernel();
+    let zeros = vec![0.0; shape.out_channels];
+    let bias = padded(bias.unwrap_or(&zeros));
+    convolve(engine, shape, &[input], &bias, epilogue, |work| {
+        let [height, width] = work.geometry.size;
+        if by_winograd(Algorithm::Auto, shape, height, width) {
+            let sides = [shape.in_channels, shape.out_channels];
+            work.by_winograd(&Winograd::new(
+                kernel,
+                sides,
+                shape.padding,
+                &weights.sorted(sides),
+                Precision::F32,
+            ));
+        } else {
+            work.by_direct(&Direct::new(kernel, Sizes::of(shape), weights));
+        }
+    })
 }
 
 impl ConvShape {

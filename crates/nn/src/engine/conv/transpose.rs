@@ -8,12 +8,12 @@
 use fonds_core::{Code, Error, Result};
 
 use super::super::{Buffer, Engine, Kernel, Shape};
-use super::direct::{Direct, Sizes};
+use super::direct::{Direct, Sizes, Weights};
 use super::epilogue::{Epilogue, Finish, padded};
 use super::geometry::Geometry;
 use super::memory::{Output, sources};
 use super::shape::{ConvShape, TransposeShape, check_lengths};
-use super::{Algorithm, Conv2d, Precision, check_available, check_engine};
+use super::{Algorithm, Conv2d, Precision, check_available, check_engine, once};
 
 /// A transposed convolution with its weights, packed for one kernel path.
 #[derive(Debug)]
@@ -137,6 +137,19 @@ fn turned_weights(shape: &TransposeShape, weight: &[f32]) -> Vec<f32> {
     turned
 }
 
+/// The same without moving them.
+fn turned_order<'a>(shape: &TransposeShape, values: &'a [f32]) -> Weights<'a> {
+    let taps = shape.kernel[0] * shape.kernel[1];
+    let outputs = shape.out_channels / shape.groups;
+    Weights {
+        values,
+        group: shape.in_channels / shape.groups * outputs * taps,
+        output: taps,
+        input: outputs * taps,
+        taps: (0..taps).rev().collect(),
+    }
+}
+
 /// Some outputs of an axis: every `stride`-th, and the taps that reach them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Phase {
@@ -218,11 +231,18 @@ impl Phases {
                     groups: shape.groups,
                     taps: [rows.taps.len(), columns.taps.len()],
                 };
-                let direct = Direct::new(kernel, sizes, |output, input, row, column| {
-                    let input = output / outputs * inputs + input;
-                    let tap = (input * outputs + output % outputs) * height + rows.taps[row];
-                    weight[tap * width + columns.taps[column]]
-                });
+                let taps = rows
+                    .taps
+                    .iter()
+                    .flat_map(|row| columns.taps.iter().map(move |column| row * width + column));
+                let weights = Weights {
+                    values: weight,
+                    group: inputs * outputs * height * width,
+                    output: height * width,
+                    input: outputs * height * width,
+                    taps: taps.collect(),
+                };
+                let direct = Direct::new(kernel, sizes, &weights);
                 parts.push(Part {
                     rows: rows.clone(),
                     columns,
@@ -290,8 +310,23 @@ pub fn conv2d_input_gradient(
     gradient: &Buffer,
     weight: &[f32],
 ) -> Result<Buffer> {
+    let plain = Epilogue::default();
+    conv2d_input_gradient_with(engine, shape, input, gradient, weight, None, &plain)
+}
+
+/// As [`conv2d_input_gradient`], with a bias and an epilogue: a transposed convolution whose weights
+/// are used once.
+pub(crate) fn conv2d_input_gradient_with(
+    engine: &Engine,
+    shape: &ConvShape,
+    input: (usize, usize),
+    gradient: &Buffer,
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    epilogue: &Epilogue<'_>,
+) -> Result<Buffer> {
     shape.validate()?;
-    check_lengths(weight, shape.weights(), None, 0)?;
+    check_lengths(weight, shape.weights(), bias, shape.in_channels)?;
     check_gradient(shape, input, gradient.shape())?;
     // Output padding is what the stride did not reach of the input.
     let transposed = TransposeShape {
@@ -303,25 +338,18 @@ pub fn conv2d_input_gradient(
         output_padding: [0; 2],
         groups: shape.groups,
     };
-    let kernel = engine.kernel();
     if shape.dilation == [1, 1]
         && let Some(turned) = turned_shape(&transposed)
     {
-        let weight = turned_weights(&transposed, weight);
-        let conv = Conv2d::new(
-            kernel,
-            turned,
-            &weight,
-            None,
-            Algorithm::Auto,
-            Precision::F32,
-        )?;
-        return conv.forward(engine, &[gradient], &Epilogue::default());
+        let weights = turned_order(&transposed, weight);
+        return once(engine, &turned, gradient, &weights, bias, epilogue);
     }
+    let kernel = engine.kernel();
     let phases = Phases::new(kernel, &transposed, shape.dilation, weight);
-    let bias = padded(&vec![0.0; shape.in_channels]);
+    let zeros = vec![0.0; shape.in_channels];
+    let bias = padded(bias.unwrap_or(&zeros));
     let size = [input.0, input.1];
-    phases.forward(engine, &[gradient], size, &bias, &Epilogue::default())
+    phases.forward(engine, &[gradient], size, &bias, epilogue)
 }
 
 /// Whether a gradient has the size of the output.

@@ -66,15 +66,15 @@ impl Work<'_> {
             output,
             ..
         } = self.job;
-        for (index, (y, x)) in strip.pixels().enumerate() {
+        for (index, (picture, y, x)) in strip.pixels().enumerate() {
             let out_y = geometry.out_origin[0] + y * geometry.out_step[0];
             let out_x = geometry.out_origin[1] + x * geometry.out_step[1];
-            let target = output.shape.offset(strip.picture, out_y, out_x);
+            let target = output.shape.offset(picture, out_y, out_x);
             *self.targets.add(index) = target;
             let y = geometry.origin[0] + (y * geometry.stride[0]) as isize;
             let x = geometry.origin[1] + (x * geometry.stride[1]) as isize;
             for (number, source) in sources.iter().enumerate() {
-                *self.pixels(number).add(index) = source.at(strip.picture, y, x);
+                *self.pixels(number).add(index) = source.at(picture, y, x);
             }
         }
     }

@@ -22,7 +22,9 @@ use super::epilogue::Finish;
 use super::geometry::{Geometry, Segment};
 use super::memory::{Aligned, Output, Source, with_scratch};
 use super::simd;
+use super::winograd::split;
 use kernels::{Work, run};
+pub(super) use weights::Weights;
 
 /// Outputs that a strip has at most.
 const STRIP: usize = 192;
@@ -82,12 +84,8 @@ pub(super) struct Sizes {
 }
 
 impl Direct {
-    /// Packs weights; `weight(output, input of its group, tap row, tap column)` is one of them.
-    pub(super) fn new(
-        kernel: Kernel,
-        sizes: Sizes,
-        weight: impl Fn(usize, usize, usize, usize) -> f32 + Sync,
-    ) -> Self {
+    /// Packs weights.
+    pub(super) fn new(kernel: Kernel, sizes: Sizes, weights: &Weights<'_>) -> Self {
         let Sizes {
             inputs,
             outputs,
@@ -119,9 +117,9 @@ impl Direct {
             weights: Aligned::zeros(0),
         };
         match kind {
-            Kind::Depthwise => direct.pack_depthwise(lanes, stride, outputs, weight),
-            Kind::Inputs => direct.pack_inputs(lanes, outputs, weight),
-            Kind::Outputs => direct.pack_outputs(lanes, stride, sizes, weight),
+            Kind::Depthwise => direct.pack_depthwise(lanes, stride, outputs, weights),
+            Kind::Inputs => direct.pack_inputs(lanes, outputs, weights),
+            Kind::Outputs => direct.pack_outputs(lanes, stride, sizes, weights),
         }
         direct
     }
@@ -146,7 +144,16 @@ impl Direct {
         let band = if columns.len() > 1 { 8 } else { 1 };
         let band = STRIP.div_ceil(width).max(band).min(height);
         let bands = height.div_ceil(band);
-        let tasks = output.shape.batch * bands;
+        // Small pictures go through one after the other, so that the weights pass less often.
+        let parts = match bands {
+            1 => output
+                .shape
+                .batch
+                .div_ceil((STRIP / (height * width)).max(1)),
+            _ => output.shape.batch,
+        };
+        let pictures = split(output.shape.batch, output.shape.batch.div_ceil(parts));
+        let tasks = pictures.len() * bands;
         // Few bands: the panels are shared out too.
         let few = tasks < 4 * rayon::current_num_threads();
         let shared = match self.kind {
@@ -167,9 +174,9 @@ impl Direct {
             } else {
                 &self.panels[part..=part]
             };
-            let (picture, first) = (task / bands, task % bands * band);
+            let first = task % bands * band;
             let band = first..(first + band).min(height);
-            job.band(picture, band, [&rows, &columns], panels);
+            job.band(&pictures[task / bands], &band, [&rows, &columns], panels);
         });
     }
 }
@@ -194,32 +201,39 @@ struct Run {
     place: usize,
 }
 
-/// Outputs of a rectangle, row by row, that use the same taps.
+/// Outputs of a rectangle, row by row, picture by picture, that use the same taps.
 #[derive(Debug, Clone, Copy)]
 struct Strip {
     picture: usize,
-    /// The rectangle's first row and column, and its columns.
+    /// The rectangle's first row and column, and how many it has of them.
     y: usize,
     x: usize,
+    height: usize,
     width: usize,
-    /// Outputs of the rectangle before the strip's first.
+    /// Outputs before the strip's first, in the rectangle of the first picture and those after it.
     first: usize,
     count: usize,
 }
 
 impl Strip {
-    /// Row and column of all outputs; then those of the last again, as often as micro-tiles may
-    /// reach beyond it.
-    fn pixels(self) -> impl Iterator<Item = (usize, usize)> {
-        let mut y = self.y + self.first / self.width;
+    /// Picture, row and column of all outputs; then those of the last again, as often as micro-tiles
+    /// may reach beyond it.
+    fn pixels(self) -> impl Iterator<Item = (usize, usize, usize)> {
+        let area = self.height * self.width;
+        let mut picture = self.picture + self.first / area;
+        let mut y = self.y + self.first % area / self.width;
         let mut x = self.x + self.first % self.width;
         (0..self.count + BEYOND).map(move |index| {
-            let pixel = (y, x);
+            let pixel = (picture, y, x);
             if index + 1 < self.count {
                 x += 1;
                 if x == self.x + self.width {
                     x = self.x;
                     y += 1;
+                }
+                if y == self.y + self.height {
+                    y = self.y;
+                    picture += 1;
                 }
             }
             pixel
@@ -228,11 +242,11 @@ impl Strip {
 }
 
 impl Job<'_> {
-    /// The outputs of some rows.
+    /// The outputs of some rows of some pictures.
     fn band(
         &self,
-        picture: usize,
-        band: Range<usize>,
+        pictures: &Range<usize>,
+        band: &Range<usize>,
         [rows, columns]: [&[Segment]; 2],
         panels: &[Panel],
     ) {
@@ -250,12 +264,13 @@ impl Job<'_> {
                 for column in columns {
                     let x = column.outputs.clone();
                     let runs = self.runs(panel, &row.taps, &column.taps);
-                    let count = y.len() * x.len();
+                    let count = pictures.len() * y.len() * x.len();
                     for first in (0..count).step_by(STRIP) {
                         let strip = Strip {
-                            picture,
+                            picture: pictures.start,
                             y: y.start,
                             x: x.start,
+                            height: y.len(),
                             width: x.len(),
                             first,
                             count: STRIP.min(count - first),
