@@ -83,7 +83,7 @@ fn run(
     unsafe_code,
     reason = "the environment is the only way to tell candle, and only the binary may set it"
 )]
-fn switch_second_order_on() {
+pub(crate) fn switch_second_order_on() {
     // SAFETY: this is the first thread of the process and no other one has been started yet, so
     // nobody reads the environment meanwhile.
     unsafe { std::env::set_var(SECOND_ORDER, "1") };
