@@ -427,17 +427,23 @@ fn read_cyclegan(args: &mut Args<'_, '_>, sizes: Sizes) -> Option<Game> {
 }
 
 fn read_super(args: &mut Args<'_, '_>, sizes: Sizes) -> Option<Game> {
+    let generator = read_enlarger(args, sizes)?;
     let (lesson, adversarial_lesson) = {
-        let [generator, discriminator] = both(args);
-        // Wang et al. 2018.
+        let [learner, judge] = both(args);
+        // Wang et al. 2018. A plain chain whose weights begin a tenth as large passes nothing on.
+        let initialization = match &generator {
+            SuperGenerator::Rrdb(_) => Initialization::DenseBlocks { scale: 0.1 },
+            SuperGenerator::Srvgg(_) | SuperGenerator::SrResNet(_) => Initialization::PyTorch,
+        };
         let default = Lesson {
-            initialization: Initialization::Kaiming { scale: 0.1 },
+            initialization,
             ..Lesson::adam(2e-4, (0.9, 0.99))
         };
-        let judge = Lesson::adam(1e-4, (0.9, 0.99));
-        (generator.lesson(default), discriminator.lesson(judge))
+        (
+            learner.lesson(default),
+            judge.lesson(Lesson::adam(1e-4, (0.9, 0.99))),
+        )
     };
-    let generator = read_enlarger(args, sizes)?;
     let pixels = match tagged(args, "pixels", &["absolute", "squared", "charbonnier"]) {
         None => PixelLoss::Absolute,
         Some((kind, mut args)) => {
