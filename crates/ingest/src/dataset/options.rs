@@ -157,6 +157,7 @@ impl Options {
                 return wrong("`degrade` of unpaired pictures keeps their size".to_owned());
             }
             recipe.validate()?;
+            recipe.prepare()?;
         }
         if self.mask && (unpaired || self.degrade.is_none()) {
             return wrong("`mask` needs single pictures that `degrade` damages".to_owned());

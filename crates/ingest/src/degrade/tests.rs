@@ -181,6 +181,14 @@ fn the_second_order_chain_has_all_its_parts() {
 
 #[test]
 fn strength_goes_from_nothing_to_more() {
+    for name in RECIPES {
+        for strength in [0.0, 0.3, 1.0, 2.0, 4.0] {
+            let recipe = Recipe::named(name, 2).unwrap().with_strength(strength);
+            assert_eq!(recipe.problems(), [], "{name} × {strength}");
+        }
+        let recipe = Recipe::named(name, 2).unwrap();
+        assert_eq!(recipe.with_strength(1.0), recipe);
+    }
     let clean = scene(3, 128, 128);
     let distance = |strength: f32| -> f32 {
         let recipe = Recipe::old_photograph().with_strength(strength);
@@ -197,10 +205,9 @@ fn strength_goes_from_nothing_to_more() {
             })
             .sum()
     };
-    // Steps that always happen keep doing so with nothing to do but rounding.
     let (none, mild, full, strong) = (distance(0.0), distance(0.4), distance(1.0), distance(2.0));
     assert!(
-        none < 0.02 * full && mild < full && full < strong,
+        none == 0.0 && mild < full && full < strong,
         "{none} {mild} {full} {strong}"
     );
 }
@@ -394,6 +401,8 @@ fn stamps_cover_what_their_alpha_covers() {
     );
     let missing = single(Effect::Stamp(Stamp::of(folder.path().join("none"))));
     assert!(missing.apply(&clean, Seed::new(1)).is_err());
+    let error = missing.prepare().unwrap_err();
+    assert!(error.place().path.as_ref().unwrap().ends_with("none"));
 }
 
 /// `docs/ageing.md` lists every effect with its keys and their defaults; the lists are made here.

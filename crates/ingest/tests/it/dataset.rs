@@ -598,6 +598,32 @@ fn whole_pictures_are_resized_and_gray_is_luma() {
 }
 
 #[test]
+fn colour_comes_in_srgb_whatever_the_profile() {
+    let folder = tempfile::tempdir().unwrap();
+    let p3 = moxcms::ColorProfile::new_display_p3().encode().unwrap();
+    let samples = Samples::U8([200, 90, 40].repeat(100));
+    let raster = Raster::from_samples(10, 10, ColorModel::Rgb, false, samples).unwrap();
+    let raster = raster.with_icc(Some(p3.into()));
+    write(&folder.path().join("p3.png"), &raster);
+    let sample = open(&source(&folder), &crops()).sample(0, 1).unwrap();
+    let found: Vec<usize> = (0..3)
+        .map(|c| byte(sample.pictures[0].plane(c)[0]))
+        .collect();
+    // By the matrices of the two spaces: red grows, green and blue shrink.
+    let linear = [200.0_f64, 90.0, 40.0].map(|v| ((v / 255.0 + 0.055) / 1.055).powf(2.4));
+    let matrix = [
+        [1.2249, -0.2247, 0.0],
+        [-0.0420, 1.0419, 0.0],
+        [-0.0197, -0.0786, 1.0979],
+    ];
+    for (row, found) in matrix.iter().zip(found) {
+        let light: f64 = row.iter().zip(linear).map(|(m, v)| m * v).sum();
+        let expected = 255.0 * (1.055 * light.max(0.0).powf(1.0 / 2.4) - 0.055);
+        assert!((expected - found as f64).abs() < 2.0, "{expected} {found}");
+    }
+}
+
+#[test]
 fn the_digest_follows_names_labels_and_content() {
     let digest = |folder: &TempDir| open(&source(folder), &crops()).digest();
     let (a, b) = (folder(4), folder(4));
