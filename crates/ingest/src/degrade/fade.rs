@@ -30,6 +30,10 @@ impl Default for Fade {
     }
 }
 
+/// How much more the dyes that absorb red, green and blue fade than the mean of them: cyan goes
+/// first, so that most casts are reddish.
+const DYES: [f32; 3] = [0.5, -0.3, -0.1];
+
 impl Damage for Fade {
     const NAME: &'static str = "fade";
 
@@ -61,7 +65,7 @@ impl Damage for Fade {
         let channels = canvas.planes.channels;
         for c in 0..channels {
             let own = if channels == 3 {
-                cast * draw.between(-1.0, 1.0)
+                cast * (DYES[c] + draw.between(-0.5, 0.5))
             } else {
                 0.0
             };
