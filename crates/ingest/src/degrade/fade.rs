@@ -63,9 +63,9 @@ impl Damage for Fade {
         let gamma = draw.range(self.gamma);
         let cast = draw.range(self.cast);
         let channels = canvas.planes.channels;
-        for c in 0..channels {
+        for (c, dye) in DYES.into_iter().enumerate().take(channels) {
             let own = if channels == 3 {
-                cast * (DYES[c] + draw.between(-0.5, 0.5))
+                cast * (dye + draw.between(-0.5, 0.5))
             } else {
                 0.0
             };
