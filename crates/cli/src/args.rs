@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Train networks on pictures, as a training file says
     Train(TrainArgs),
+    /// Make pictures by a trained generator
+    Sample(SampleArgs),
     /// Show what a run would do: steps, counts, megapixels, disk and time
     Plan(PlanArgs),
     /// Check pipeline files and training files; every mistake is shown with its place
@@ -61,7 +63,8 @@ pub(crate) enum Command {
     /// Look at files of networks' weights
     #[command(subcommand)]
     Model(ModelCommand),
-    /// Measure a network on pictures whose originals are known: PSNR and SSIM, as a table
+    /// Measure a network on pictures whose originals are known (PSNR and SSIM, as a table), or a
+    /// folder of samples against data (Fréchet and kernel distance)
     Eval(EvalArgs),
     /// Time networks with random weights on this machine
     Bench(BenchArgs),
@@ -189,6 +192,32 @@ pub(crate) struct TrainArgs {
     pub(crate) networks: NetworkArgs,
 }
 
+/// `fonds sample`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct SampleArgs {
+    /// The generator's weights, such as runs/NAME/models/generator.safetensors
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: PathBuf,
+    /// How many pictures
+    #[arg(long, short, value_name = "N", default_value_t = 16,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) n: u32,
+    /// What the noise follows from; equal seeds give equal pictures
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// The class, by name or by number from 0 [default: all classes take turns]
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) class: Option<String>,
+    /// The way from the first picture of one seed to that of another, in N pictures
+    #[arg(long, num_args = 2, value_names = ["SEED", "SEED"], conflicts_with = "seed")]
+    pub(crate) interpolate: Option<Vec<u64>>,
+    /// A grid (NAME.png), or a folder for single pictures
+    #[arg(long, short, value_name = "PATH")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) networks: NetworkArgs,
+}
+
 /// What `run` and `plan` share.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct JobArgs {
@@ -279,8 +308,27 @@ pub(crate) enum ModelCommand {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct EvalArgs {
     /// The network's weights
-    #[arg(long, value_name = "FILE")]
-    pub(crate) model: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "samples")]
+    pub(crate) model: Option<PathBuf>,
+    /// Instead of a network measure a folder of pictures that a generator made, as a set, against
+    /// those in --data
+    #[arg(long, value_name = "FOLDER", conflicts_with = "model")]
+    pub(crate) samples: Option<PathBuf>,
+    /// Compare samples by the features of this network, SqueezeNet or VGG as torchvision has them
+    /// [default: pooled pixels, which know tone and composition only]
+    #[arg(long, value_name = "FILE", requires = "samples")]
+    pub(crate) features: Option<PathBuf>,
+    /// The weights of LPIPS for SqueezeNet 1.1: measure how varied samples are by it
+    #[arg(long, value_name = "FILE", requires = "features")]
+    pub(crate) heads: Option<PathBuf>,
+    /// Bring samples and data to squares of so many pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 64, requires = "samples",
+          value_parser = clap::value_parser!(u32).range(8..=2048))]
+    pub(crate) size: u32,
+    /// Take no more than so many samples and pictures
+    #[arg(long, value_name = "N", default_value_t = 2000, requires = "samples",
+          value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    pub(crate) limit: u32,
     /// Which network of a file that holds several, such as `netG_A`
     #[arg(long, value_name = "KEY")]
     pub(crate) entry: Option<String>,

@@ -27,10 +27,29 @@ pub(crate) const PIPELINES: [(&str, &str); 4] = [
 ];
 
 /// Name and text of each shipped training file.
-pub(crate) const TRAININGS: [(&str, &str); 0] = [];
+pub(crate) const TRAININGS: [(&str, &str); 6] = [
+    (
+        "conditional",
+        include_str!("../../../pipelines/train/conditional.toml"),
+    ),
+    (
+        "cyclegan",
+        include_str!("../../../pipelines/train/cyclegan.toml"),
+    ),
+    ("dcgan", include_str!("../../../pipelines/train/dcgan.toml")),
+    (
+        "pix2pix",
+        include_str!("../../../pipelines/train/pix2pix.toml"),
+    ),
+    ("srgan", include_str!("../../../pipelines/train/srgan.toml")),
+    (
+        "wgan-gp",
+        include_str!("../../../pipelines/train/wgan-gp.toml"),
+    ),
+];
 
 /// Everything that is shipped.
-fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+pub(crate) fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
     PIPELINES.iter().chain(&TRAININGS)
 }
 

@@ -75,7 +75,8 @@ pub use spec::{Format, OnError, OnExisting, Profile, Unchanged, Use, VerifySourc
 pub use step::{Act, Cost, ModelInfo, RunsOn, Step, StepContext};
 #[cfg(feature = "restore")]
 pub use train::{
-    Alarm, DataPlan, Game, Needs, OnWarning, OutputPlan, Place, SuperGame, SuperGenerator,
-    TrainEvent, TrainOptions, TrainReport, TrainStop, TrainingPlan, WatchPlan, compile_training,
-    default_output, is_training, train,
+    Alarm, Closeness, DataPlan, Game, Needs, OnWarning, OutputPlan, Place, SampleOptions, Samples,
+    SetDistance, SetOptions, SetScores, SuperGame, SuperGenerator, TrainEvent, TrainOptions,
+    TrainReport, TrainStop, TrainingPlan, WatchPlan, compare_sets, compile_training,
+    default_output, generate, is_training, train,
 };

@@ -1,10 +1,12 @@
-//! `fonds eval`: a network measured, as a table and as CSV.
+//! `fonds eval`: a network, or a folder of samples, measured, as a table and as CSV.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use fonds_core::{Code, Error};
-use fonds_pipeline::{EvalOptions, EvalRow, Evaluation, Networks, Scores, evaluate};
+use fonds_pipeline::{
+    EvalOptions, EvalRow, Evaluation, Networks, Scores, SetOptions, compare_sets, evaluate,
+};
 
 use crate::args::{EvalArgs, Metric, Other};
 use crate::exit::{Exit, Outcome};
@@ -16,8 +18,11 @@ const ALL: [Metric; 4] = [Metric::PsnrY, Metric::SsimY, Metric::Psnr, Metric::Ss
 pub(crate) fn eval(args: &EvalArgs) -> Outcome {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     commands::threads(threads)?;
+    if let Some(samples) = &args.samples {
+        return sets(args, samples);
+    }
     let options = EvalOptions {
-        model: args.model.clone(),
+        model: args.model.clone().unwrap_or_default(),
         entry: args.entry.clone(),
         data: args.data.clone(),
         input: args.input.clone(),
@@ -42,6 +47,45 @@ pub(crate) fn eval(args: &EvalArgs) -> Outcome {
     report::raw(&table(&found, metrics));
     if let Some(path) = &args.csv {
         write(path, &csv(&found, metrics))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Samples against data, as a set.
+fn sets(args: &EvalArgs, samples: &Path) -> Outcome {
+    let found = compare_sets(&SetOptions {
+        samples: samples.to_owned(),
+        data: args.data.clone(),
+        features: args.features.clone(),
+        heads: args.heads.clone(),
+        size: args.size as usize,
+        limit: args.limit as usize,
+    })?;
+    let (made, real) = found.counts;
+    let mut rows = vec![
+        ("frechet", found.distance.frechet),
+        ("kernel", found.distance.kernel),
+        ("spread", found.distance.spread),
+    ];
+    if let Some(close) = found.closeness {
+        rows.push(("nearest_median", close.median));
+        rows.push(("nearest_least", close.least));
+    }
+    if let Some((made, real)) = found.diversity {
+        rows.push(("lpips_samples", made));
+        rows.push(("lpips_data", real));
+    }
+    report::line(&format!(
+        "{made} samples against {real} pictures, by {}\n",
+        found.features
+    ));
+    let mut text = "figure,value\n".to_owned();
+    for (name, value) in rows {
+        report::line(&format!("{name:<16} {value:>12.5}"));
+        text.push_str(&format!("{name},{value}\n"));
+    }
+    if let Some(path) = &args.csv {
+        write(path, &text)?;
     }
     Ok(Exit::Done)
 }

@@ -15,6 +15,7 @@ mod package;
 mod pipelines;
 mod plan;
 mod run;
+mod sample;
 mod steps;
 mod supervise;
 mod train;
@@ -30,6 +31,7 @@ pub(crate) fn dispatch(command: Command) -> Result<u8> {
         Command::Run(args) if args.supervised || args.unsupervised => run::run(&args),
         Command::Run(args) => return supervise::supervise(&args),
         Command::Train(args) => train::train(&args),
+        Command::Sample(args) => sample::sample(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Check { pipelines } => Ok(check::check(&pipelines)),
         Command::Steps { name } => steps::steps(name.as_deref()),

@@ -1,4 +1,4 @@
-//! `fonds pipelines`: the shipped pipelines, listed or printed.
+//! `fonds pipelines`: the shipped pipelines and training files, listed or printed.
 
 use fonds_core::{Code, Error};
 
@@ -11,14 +11,18 @@ pub(crate) fn pipelines(name: Option<&str>) -> Outcome {
             let plan = shipped::plan(name, None).map_err(|mut errors| errors.remove(0))?;
             report::line(&format!("{name:<20} {}", plan.description));
         }
+        report::line("\nFor training:");
+        for (name, text) in shipped::TRAININGS {
+            let plan = shipped::training(name, text).map_err(|mut errors| errors.remove(0))?;
+            report::line(&format!("{name:<20} {}", plan.description));
+        }
         report::line(
-            "\n`fonds pipelines NAME` prints one; `fonds run NAME FOLDER --out OUT` runs it.",
+            "\n`fonds pipelines NAME` prints one; `fonds run NAME FOLDER --out OUT` runs it, and\n\
+             `fonds train NAME --data FOLDER` one of those for training.",
         );
         return Ok(Exit::Done);
     };
-    let found = shipped::PIPELINES
-        .iter()
-        .find(|(shipped, _)| *shipped == name);
+    let found = shipped::all().find(|(shipped, _)| *shipped == name);
     let (_, text) = found.ok_or_else(|| {
         Error::new(
             Code::InvalidRequest,

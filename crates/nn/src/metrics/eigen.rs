@@ -215,7 +215,9 @@ mod tests {
         let vectors: Vec<Vec<f64>> = (0..count)
             .map(|_| {
                 let graded = |k: usize| 10_f64.powf(-(k as f64) / 6.0);
-                (0..len).map(|k| graded(k) * chance.normal().max(0.0)).collect()
+                (0..len)
+                    .map(|k| graded(k) * chance.normal().max(0.0))
+                    .collect()
             })
             .collect();
         let mut matrix = vec![0.0; len * len];

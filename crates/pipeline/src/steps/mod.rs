@@ -15,6 +15,8 @@ mod resize;
 mod sharpen;
 mod tone;
 #[cfg(feature = "restore")]
+mod translate;
+#[cfg(feature = "restore")]
 mod upscale;
 
 use crate::registry::StepKind;
@@ -50,17 +52,18 @@ pub(crate) fn all(context: &Context) -> Vec<StepKind> {
 }
 
 #[cfg(feature = "restore")]
-fn of_networks(context: &Context) -> [StepKind; 2] {
+fn of_networks(context: &Context) -> [StepKind; 3] {
     [
         network::kind(&context.networks),
+        translate::kind(&context.networks),
         upscale::kind(&context.networks),
     ]
 }
 
 /// Where no network is built in, their steps say so.
 #[cfg(not(feature = "restore"))]
-fn of_networks(_: &Context) -> [StepKind; 2] {
-    ["network", "upscale"].map(|name| {
+fn of_networks(_: &Context) -> [StepKind; 3] {
+    ["network", "translate", "upscale"].map(|name| {
         let summary = "Not in this build: it has no networks";
         StepKind::new(name, summary, Vec::new(), |args| {
             args.ignore();

@@ -97,6 +97,8 @@ pub(super) struct Asked {
     /// Measured noise below this leaves the picture alone.
     pub(super) min_sigma: Option<f64>,
     pub(super) generative: Option<bool>,
+    /// Which networks the operation is for; any when absent.
+    pub(super) accepts: Option<fn(&Architecture) -> Result<()>>,
     /// Whether the operation enlarges; `None` when it may do either.
     pub(super) enlarges: Option<bool>,
     /// The keys as read; what is resolved is written into them.
@@ -126,6 +128,9 @@ impl Asked {
         }
         let file = self.model.clone().unwrap_or_default();
         let (recognized, second) = self.recognize(networks, &file)?;
+        if let Some(accepts) = self.accepts {
+            accepts(recognized.architecture())?;
+        }
         let description = recognized
             .description()
             .map_err(|error| told(error, &file))?;

@@ -14,6 +14,9 @@ use super::folder::Folder;
 use super::measure::Closeness;
 use super::plan::TrainingPlan;
 
+/// The names of classes in a network's texts, one a line.
+pub(super) const CLASSES: &str = "classes";
+
 /// What a card tells beside the plan.
 #[derive(Debug)]
 pub(super) struct Told<'a> {
@@ -21,6 +24,8 @@ pub(super) struct Told<'a> {
     /// Steps taken.
     pub(super) step: u64,
     pub(super) pictures: usize,
+    /// Classes or attributes that the networks know, in order.
+    pub(super) classes: &'a [String],
     pub(super) skipped: usize,
     pub(super) data_digest: &'a str,
     /// Losses of the last step.
@@ -62,6 +67,9 @@ fn metadata(export: &Export, told: &Told<'_>) -> BTreeMap<String, String> {
     put("steps", told.step.to_string());
     put("config_sha256", told.plan.digest().to_string());
     put("data_sha256", told.data_digest.to_owned());
+    if !told.classes.is_empty() {
+        put(CLASSES, told.classes.join("\n"));
+    }
     texts
 }
 
@@ -113,6 +121,9 @@ fn card(export: &Export, told: &Told<'_>) -> String {
         "| pictures (SHA-256) | `{}` |",
         told.data_digest
     ));
+    if !told.classes.is_empty() {
+        line(format_args!("| classes | {} |", told.classes.join(", ")));
+    }
     line(format_args!(
         "| licence of the weights | *to be filled in* |"
     ));

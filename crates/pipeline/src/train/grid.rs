@@ -35,6 +35,19 @@ pub(super) fn grid(rows: &[Vec<Pixels>]) -> Result<Raster> {
     Raster::from_samples(width as u32, height as u32, model, false, samples)
 }
 
+/// One picture of 8 bits.
+pub(super) fn picture(picture: &Pixels) -> Result<Raster> {
+    let (model, channels) = if picture.channels > 1 {
+        (ColorModel::Rgb, 3)
+    } else {
+        (ColorModel::Gray, 1)
+    };
+    let mut samples = vec![0; picture.width * picture.height * channels];
+    place(&mut samples, (picture.width, channels), picture, (0, 0));
+    let (width, height) = (picture.width as u32, picture.height as u32);
+    Raster::from_samples(width, height, model, false, Samples::U8(samples))
+}
+
 fn place(
     samples: &mut [u8],
     (width, channels): (usize, usize),

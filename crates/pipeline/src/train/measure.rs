@@ -30,11 +30,11 @@ pub struct Closeness {
 
 /// How far made pictures are from what they should be, on average.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fidelity {
+pub(super) struct Fidelity {
     /// Peak signal-to-noise ratio of all channels in dB.
-    pub psnr: f64,
+    pub(super) psnr: f64,
     /// Structural similarity; none for pictures that are too small.
-    pub ssim: Option<f64>,
+    pub(super) ssim: Option<f64>,
 }
 
 /// Compares the features of made pictures with those of data.

@@ -80,11 +80,26 @@ pub fn train(
     }
     let source = plan.data.located(&options.folder, options.data.as_deref());
     let dataset = Arc::new(Dataset::open(&source, &plan.data.options)?);
+    let place = place(networks)?;
+    let conditions = if plan.game.is_conditional() {
+        dataset.classes().len()
+    } else {
+        0
+    };
+    let trainer = plan
+        .game
+        .trainer(conditions, plan.seed, &options.folder, &place)?;
+    enough(&dataset, plan.batch * trainer.batches_per_step())?;
     let folder = Folder::create(&options.output)?;
     let _lock = Lock::take(&folder.state())?;
     folder.sweep()?;
-    let place = place(networks)?;
-    let mut run = Run::begin(plan, options, dataset, folder, &place, events)?;
+    let parts = Parts {
+        dataset,
+        conditions,
+        folder,
+        trainer,
+    };
+    let mut run = Run::begin(plan, options, parts, events)?;
     let limit = options.steps.unwrap_or(u64::MAX).min(plan.steps);
     events(TrainEvent::Started {
         name: plan.name.clone(),
@@ -125,6 +140,17 @@ pub fn train(
     })
 }
 
+/// That an epoch has as many samples as a step takes.
+fn enough(dataset: &Dataset, wanted: usize) -> Result<()> {
+    let found = dataset.epoch_len();
+    if found >= wanted {
+        return Ok(());
+    }
+    let message = format!("{found} samples are fewer than the {wanted} of a batch");
+    Err(Error::new(Code::InvalidRequest, message)
+        .hint("give more pictures, take more `patches` of each, or make the batch smaller"))
+}
+
 /// Where training takes place: the first of the devices that were asked for.
 fn place(networks: &Networks) -> Result<Place> {
     let lanes = networks.lanes()?;
@@ -144,6 +170,15 @@ fn place(networks: &Networks) -> Result<Place> {
 struct Outcome {
     stop: Option<TrainStop>,
     error: Option<Error>,
+}
+
+/// What a run is made of.
+struct Parts {
+    dataset: Arc<Dataset>,
+    /// Classes or attributes that are used.
+    conditions: usize,
+    folder: Folder,
+    trainer: Box<dyn Trainer>,
 }
 
 /// A run under way.
@@ -179,19 +214,15 @@ impl<'a> Run<'a> {
     fn begin(
         plan: &'a TrainingPlan,
         options: &TrainOptions,
-        dataset: Arc<Dataset>,
-        folder: Folder,
-        place: &Place,
+        parts: Parts,
         events: Events<'a>,
     ) -> Result<Self> {
-        let conditions = if plan.game.is_conditional() {
-            dataset.classes().len()
-        } else {
-            0
-        };
-        let mut trainer = plan
-            .game
-            .trainer(conditions, plan.seed, &options.folder, place)?;
+        let Parts {
+            dataset,
+            conditions,
+            folder,
+            mut trainer,
+        } = parts;
         let data_digest = dataset.digest();
         let found = if options.resume {
             compare_keys(plan, &folder)?;
@@ -568,6 +599,11 @@ impl<'a> Run<'a> {
             plan: self.plan,
             step: self.done,
             pictures: self.dataset.len(),
+            classes: if self.conditions > 0 {
+                self.dataset.classes()
+            } else {
+                &[]
+            },
             skipped: self.dataset.skipped().len(),
             data_digest: &self.data_digest,
             losses: &self.losses,

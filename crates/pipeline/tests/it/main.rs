@@ -16,3 +16,5 @@ mod pipelines;
 mod policies;
 mod resume;
 mod support;
+#[cfg(feature = "restore")]
+mod training;
