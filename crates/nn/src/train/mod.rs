@@ -6,6 +6,7 @@
 mod average;
 mod optimizer;
 mod schedule;
+mod update;
 
 pub use average::Average;
 pub use optimizer::{Optimizer, OptimizerConfig, Rule, clip_by_norm};
