@@ -111,10 +111,11 @@ impl CustomOp1 for Shuffle {
     }
 
     fn bwd(&self, _x: &Tensor, _made: &Tensor, upstream: &Tensor) -> Result<Option<Tensor>> {
-        let gradient = match self.back {
-            true => pixel_shuffle(upstream, self.factor),
-            false => pixel_unshuffle(upstream, self.factor),
+        let converse = if self.back {
+            pixel_shuffle
+        } else {
+            pixel_unshuffle
         };
-        gradient.map(Some)
+        converse(upstream, self.factor).map(Some)
     }
 }
