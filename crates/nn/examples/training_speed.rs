@@ -23,6 +23,9 @@ const PICTURES: usize = 16;
 
 type Step = Box<dyn FnMut() -> Result<()>>;
 
+/// A name, and what makes the step.
+type Case = (String, Box<dyn Fn() -> Result<Step>>);
+
 fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     for (name, make) in cases() {
@@ -33,8 +36,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn cases() -> Vec<(String, Box<dyn Fn() -> Result<Step>>)> {
-    let mut cases: Vec<(String, Box<dyn Fn() -> Result<Step>>)> = vec![
+fn cases() -> Vec<Case> {
+    let mut cases: Vec<Case> = vec![
         ("srvgg_step".to_owned(), Box::new(srvgg)),
         ("dcgan_step".to_owned(), Box::new(dcgan)),
     ];

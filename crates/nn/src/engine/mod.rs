@@ -104,5 +104,6 @@ impl Engine {
     /// Gives the memory kept for reuse back to the system.
     pub fn release_memory(&self) {
         self.pool.clear();
+        conv::forget_spare();
     }
 }

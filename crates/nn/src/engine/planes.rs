@@ -9,10 +9,14 @@ use fonds_core::Result;
 use rayon::prelude::*;
 
 use super::Engine;
-use super::buffer::{Buffer, Shape};
+use super::buffer::{Buffer, LANES, Shape};
 
 /// Rows that one thread takes to planes at a time.
 pub(super) const BAND: usize = 8;
+
+/// Channels whose lines are asked for before they are read: no prefetcher of the processor's foresees
+/// them.
+const AHEAD: usize = 12;
 
 impl Engine {
     /// Activations from planes: `[batch, channels, height, width]`, row major.
@@ -115,6 +119,11 @@ impl<'a> Planes<'a> {
         let first = picture * shape.channels * plane + y * width;
         let (fours, whole) = (shape.channels / 4 * 4, width / 4 * 4);
         for channel in (0..fours).step_by(4) {
+            for ahead in channel + AHEAD..(channel + AHEAD + 4).min(shape.channels) {
+                for x in (0..width).step_by(LANES) {
+                    prefetch(&self.values[first + ahead * plane + x]);
+                }
+            }
             for x in (0..whole).step_by(4) {
                 // SAFETY: four pixels of four lines lie within the planes, as the number of values
                 // says; four lanes of four pixels lie within the row.
@@ -168,14 +177,18 @@ impl PlanesMut {
         assert!(row.len() == width * stride && picture < shape.batch && y < shape.height);
         let first = picture * shape.channels * plane + y * width;
         let (fours, whole) = (shape.channels / 4 * 4, width / 4 * 4);
-        for channel in (0..fours).step_by(4) {
+        // Eight channels at a time: half a cache line of each pixel, and few enough lines of the
+        // planes, which often lie a power of two apart.
+        for block in (0..fours).step_by(8) {
             for x in (0..whole).step_by(4) {
-                // SAFETY: four lanes of four pixels lie within the row, four pixels of four lines
-                // within the planes.
-                unsafe {
-                    let from = row.as_ptr().add(x * stride + channel);
-                    let to = self.start.add(first + channel * plane + x);
-                    transpose(from, stride, to, plane);
+                for channel in (block..fours.min(block + 8)).step_by(4) {
+                    // SAFETY: four lanes of four pixels lie within the row, four pixels of four
+                    // lines within the planes.
+                    unsafe {
+                        let from = row.as_ptr().add(x * stride + channel);
+                        let to = self.start.add(first + channel * plane + x);
+                        transpose(from, stride, to, plane);
+                    }
                 }
             }
         }
@@ -187,6 +200,19 @@ impl PlanesMut {
             }
         }
     }
+}
+
+/// Asks for the cache line of a value.
+#[inline]
+fn prefetch(value: &f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 processor has it, and it reads nothing.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
 }
 
 /// Transposes a matrix of 4 × 4 whose rows are so many floats apart.

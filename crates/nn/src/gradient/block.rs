@@ -83,9 +83,8 @@ pub fn block(
     {
         bail!("{channels} channels do not go with {offset:?} and {activation:?}");
     }
-    let tracked = x.track_op()
-        || weight.track_op()
-        || parameters.as_ref().is_some_and(|tensor| tensor.track_op());
+    let tracked =
+        x.track_op() || weight.track_op() || parameters.as_ref().is_some_and(Tensor::track_op);
     let state = Arc::new(OnceLock::new());
     let fused = Fused {
         kind,
@@ -377,15 +376,13 @@ impl Fused {
             engine.centre(&mut gated, &state.values, &by);
         }
         let gated = gated.freeze();
-        let of_x = match wanted[0] {
-            true => Some(engine.export(&self.input_gradient(&gated, weight)?)),
-            false => None,
-        };
-        let of_weight = match wanted[1] {
-            true => Some(self.weight_gradient(&state.input, &gated)?),
-            false => None,
-        };
-        Ok([of_x, of_weight, of_parameters])
+        let of_x = || Ok(engine.export(&self.input_gradient(&gated, weight)?));
+        let of_weight = || self.weight_gradient(&state.input, &gated);
+        Ok([
+            wanted[0].then(of_x).transpose()?,
+            wanted[1].then(of_weight).transpose()?,
+            of_parameters,
+        ])
     }
 
     fn input_gradient(&self, gated: &Buffer, weight: &[f32]) -> fonds_core::Result<Buffer> {

@@ -63,7 +63,25 @@ static ENGINE: OnceLock<Arc<Engine>> = OnceLock::new();
 
 /// The one engine that all training on the CPU computes on.
 pub fn engine() -> &'static Arc<Engine> {
-    ENGINE.get_or_init(|| Engine::new(Kernel::detect()))
+    match ENGINE.get() {
+        Some(engine) => engine,
+        None => engine_on(Kernel::detect()),
+    }
+}
+
+fn engine_on(kernel: Kernel) -> &'static Arc<Engine> {
+    ENGINE.get_or_init(|| {
+        keep_memory();
+        Engine::new(kernel)
+    })
+}
+
+/// Teaches an allocator that adapts to what is freed (as glibc's does, up to 32 MiB) that tensors of
+/// megabytes come and go: otherwise it gives their memory back to the system after each step, and
+/// a fifth of the next one's time goes into getting it again.
+fn keep_memory() {
+    const LARGE: usize = (32 << 20) - (64 << 10);
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE)));
 }
 
 /// Sets the instructions that convolutions on CPU tensors are computed with, in this process, from
@@ -77,7 +95,7 @@ pub fn use_kernel(kernel: Kernel) -> Result<()> {
         let message = format!("this processor has no {kernel} instructions");
         return Err(Error::new(Code::NotBuiltIn, message));
     }
-    let used = ENGINE.get_or_init(|| Engine::new(kernel)).kernel();
+    let used = engine_on(kernel).kernel();
     if used == kernel {
         return Ok(());
     }

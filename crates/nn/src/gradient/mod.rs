@@ -24,8 +24,11 @@ mod pointwise;
 mod pooling;
 mod product;
 mod resample;
+mod shuffle;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod testing_block;
 
 pub use block::{Offset, block};
 pub use border::pad;
@@ -35,6 +38,7 @@ pub use pointwise::{add_bias, channel_products, channel_sums, leaky_relu, prelu,
 pub use pooling::max_pool2d;
 pub use product::{Convolution, conv_transpose2d, conv2d};
 pub use resample::{resize_bilinear, upsample_nearest};
+pub use shuffle::{pixel_shuffle, pixel_unshuffle};
 
 /// Whether candle keeps the graph of gradients, so that gradients of gradients can be taken: decided
 /// for each thread by the environment when it first asks, as candle decides it.

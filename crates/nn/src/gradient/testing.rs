@@ -7,6 +7,7 @@ use super::plain::Geometry;
 use super::product::{Kind, Product};
 use super::*;
 use crate::engine::{ConvShape, Engine, Kernel, PadMode, Padding, Shape, TransposeShape, Window};
+use crate::layers::Activation;
 
 type Function = Box<dyn Fn(&[Tensor]) -> Result<Tensor>>;
 
@@ -39,7 +40,7 @@ impl Case {
 }
 
 /// Numbers between -1 and 1 that look random, no two alike.
-fn random(dims: &[usize], seed: u64) -> Tensor {
+pub(super) fn random(dims: &[usize], seed: u64) -> Tensor {
     let count = dims.iter().product();
     let number = |i: usize| {
         let mut hash = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (seed << 32);
@@ -53,7 +54,7 @@ fn random(dims: &[usize], seed: u64) -> Tensor {
     Tensor::from_vec(numbers, dims, &Device::Cpu).unwrap()
 }
 
-fn numbers(tensor: &Tensor) -> Vec<f64> {
+pub(super) fn numbers(tensor: &Tensor) -> Vec<f64> {
     let tensor = tensor.to_dtype(DType::F64).unwrap();
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
@@ -298,6 +299,46 @@ fn others() -> Vec<Case> {
             }));
         }
     }
+    cases.push(Case::new("bias", &[input, &[2]], |x| {
+        add_bias(&x[0], &x[1])
+    }));
+    cases.push(Case::new("factors", &[input, &[2]], |x| {
+        scale_channels(&x[0], &x[1])
+    }));
+    cases.push(Case::new("sums", &[input], |x| channel_sums(&x[0])));
+    cases.push(Case::new("sums of products", &[input, input], |x| {
+        channel_products(&x[0], &x[1])
+    }));
+    cases.push(Case::new("leaky", &[input], |x| leaky_relu(&x[0], 0.2)));
+    for slopes in [1, 2] {
+        cases.push(Case::new("slopes", &[input, &[slopes]], |x| {
+            prelu(&x[0], &x[1])
+        }));
+    }
+    cases.push(Case::new("batch", &[input, &[2], &[2]], |x| {
+        batch_norm(&x[0], &x[1], &x[2], 1e-2)
+    }));
+    cases.push(Case::new("shuffle", &[&[2, 8, 3, 2]], |x| {
+        pixel_shuffle(&x[0], 2)
+    }));
+    cases.push(Case::new("shuffle back", &[&[2, 1, 4, 6]], |x| {
+        pixel_unshuffle(&x[0], 2)
+    }));
+    // Closed under differentiation, as nothing is fused in 64 bits.
+    let (shape, _) = conv_shapes()[0];
+    cases.push(Case::new(
+        "block",
+        &[&[2, 2, 4, 3], &[3, 2, 3, 3], &[3], &[3], &[3]],
+        move |x| {
+            let offset = Offset::Batch {
+                weight: &x[2],
+                bias: &x[3],
+                epsilon: 1e-2,
+            };
+            let slopes = Activation::PRelu(x[4].clone());
+            block(&x[0], &x[1], Convolution::Plain(shape), offset, &slopes)
+        },
+    ));
     for mode in MODES {
         cases.push(Case::new(format!("pad {mode:?}"), &[input], move |x| {
             pad(&x[0], PADDING, mode)
@@ -707,7 +748,7 @@ fn what_does_not_fit_is_an_error() {
     assert!(conv_transpose2d(&x, &w, &shape).is_err());
 }
 
-fn expect_close(name: &str, found: &[f64], expected: &[f64], tolerance: f64) {
+pub(super) fn expect_close(name: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{name}");
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
         let error = (found - expected).abs();

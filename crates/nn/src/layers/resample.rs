@@ -30,7 +30,7 @@ impl Act {
         self.apply(
             made,
             [Reads::Expand(factor); 2],
-            |tensor| candle_nn::ops::pixel_shuffle(tensor, factor),
+            |tensor| gradient::pixel_shuffle(tensor, factor),
             |engine, buffer| engine.pixel_shuffle(buffer, factor),
         )
     }
@@ -57,7 +57,7 @@ impl Act {
         self.apply(
             made,
             [Reads::Shrink(factor); 2],
-            |tensor| candle_nn::ops::pixel_unshuffle(tensor, factor),
+            |tensor| gradient::pixel_unshuffle(tensor, factor),
             |engine, buffer| engine.pixel_unshuffle(buffer, factor),
         )
     }

@@ -20,6 +20,7 @@ mod schedule;
 mod second_order;
 mod state;
 mod trainer;
+mod update;
 
 pub use average::Average;
 pub use candle_core::{DType, Device};

@@ -6,6 +6,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor, Var};
 use fonds_core::{Code, Error, Result};
 
+use super::update::{Moments, update};
 use crate::error::TensorResult;
 
 /// How a step follows from a gradient.
@@ -209,6 +210,27 @@ impl Parameter {
     ) -> candle_core::Result<()> {
         let rate = config.learning_rate * factor;
         let value = self.var.as_tensor().detach();
+        let moments = Moments {
+            first: self.first.as_ref(),
+            second: self.second.as_ref(),
+        };
+        if let Some(made) = update(config, rate, steps, &value, gradient, moments)? {
+            self.first = made.first;
+            self.second = made.second;
+            return self.var.set(&made.value);
+        }
+        self.step_composed(config, gradient, steps, rate)
+    }
+
+    /// A step by candle's operations, for GPUs.
+    fn step_composed(
+        &mut self,
+        config: &OptimizerConfig,
+        gradient: &Tensor,
+        steps: u64,
+        rate: f64,
+    ) -> candle_core::Result<()> {
+        let value = self.var.as_tensor().detach();
         let decoupled = matches!(
             config.rule,
             Rule::Adam {
@@ -408,6 +430,67 @@ mod tests {
         assert!((norm - 10.0).abs() < 1e-12);
         let clipped: Vec<f64> = gradients.get(var.as_tensor()).unwrap().to_vec1().unwrap();
         assert!((clipped[0] - 0.6).abs() < 1e-12 && (clipped[1] - 0.8).abs() < 1e-12);
+    }
+
+    /// One pass over the values gives what candle's operations give one after the other.
+    #[test]
+    fn both_ways_agree() {
+        let adam = |decoupled| Rule::Adam {
+            betas: (0.5, 0.999),
+            epsilon: 1e-8,
+            decoupled,
+        };
+        let rms = Rule::RmsProp {
+            decay: 0.99,
+            epsilon: 1e-8,
+        };
+        let rules = [
+            adam(false),
+            adam(true),
+            rms,
+            Rule::Sgd { momentum: 0.0 },
+            Rule::Sgd { momentum: 0.9 },
+        ];
+        for rule in rules {
+            for (dtype, tolerance) in [(DType::F32, 1e-6), (DType::F64, 1e-14)] {
+                let config = OptimizerConfig {
+                    rule,
+                    learning_rate: 0.02,
+                    weight_decay: 0.1,
+                };
+                let start = Tensor::randn(0.0_f64, 1.0, (3, 11_000), &Device::Cpu).unwrap();
+                let start = start.to_dtype(dtype).unwrap();
+                let parameter = || Parameter {
+                    name: "x".to_owned(),
+                    var: Var::from_tensor(&start).unwrap(),
+                    first: None,
+                    second: None,
+                };
+                let (mut one, mut other) = (parameter(), parameter());
+                for step in 1..=3 {
+                    let gradient = (&start * (0.3 * step as f64)).unwrap().sin().unwrap();
+                    one.step(&config, &gradient, step, 0.5).unwrap();
+                    let rate = config.learning_rate * 0.5;
+                    other.step_composed(&config, &gradient, step, rate).unwrap();
+                }
+                let pairs = [
+                    (Some(one.var.as_tensor()), Some(other.var.as_tensor())),
+                    (one.first.as_ref(), other.first.as_ref()),
+                    (one.second.as_ref(), other.second.as_ref()),
+                ];
+                for (found, expected) in pairs {
+                    let (Some(found), Some(expected)) = (found, expected) else {
+                        assert!(found.is_none() && expected.is_none(), "{rule:?}");
+                        continue;
+                    };
+                    let error = (found - expected).unwrap().abs().unwrap();
+                    let error = error.flatten_all().unwrap().max(0).unwrap();
+                    let error = error.to_dtype(DType::F64).unwrap();
+                    let error = error.to_scalar::<f64>().unwrap();
+                    assert!(error < tolerance, "{rule:?} {dtype:?}: {error}");
+                }
+            }
+        }
     }
 
     #[test]

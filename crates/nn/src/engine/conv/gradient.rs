@@ -159,12 +159,21 @@ impl<'a> Job<'a> {
         with_scratch(floats, |scratch| {
             // SAFETY: scratch has that many floats, and nobody else has it.
             let sums = unsafe { std::slice::from_raw_parts_mut(scratch, floats) };
-            sums.par_chunks_mut(self.tap)
-                .enumerate()
-                .for_each(|(task, sums)| {
-                    sums.fill(0.0);
-                    self.sum(task / taps, task % taps, sums);
-                });
+            // Taps of one chunk read the same pixels, so they stay together as far as there is then
+            // work for all threads.
+            let wanted = (4 * rayon::current_num_threads()).div_ceil(self.chunks);
+            let parts = split(taps, taps.div_ceil(wanted.min(taps)));
+            let mut tasks = Vec::with_capacity(self.chunks * parts.len());
+            for (chunk, mut sums) in sums.chunks_mut(taps * self.tap).enumerate() {
+                for part in &parts {
+                    let (of_part, others) = sums.split_at_mut(part.len() * self.tap);
+                    sums = others;
+                    tasks.push((chunk, part.clone(), of_part));
+                }
+            }
+            tasks
+                .into_par_iter()
+                .for_each(|(chunk, taps, sums)| self.sum(chunk, &taps, sums));
             let (first, others) = sums.split_at_mut(taps * self.tap);
             first
                 .par_chunks_mut(PIECE)
@@ -271,14 +280,20 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// The sums of a tap over the rows of a chunk.
-    fn sum(&self, chunk: usize, tap: usize, sums: &mut [f32]) {
+    /// The sums of some taps over the rows of a chunk.
+    fn sum(&self, chunk: usize, taps: &Range<usize>, sums: &mut [f32]) {
         let out = self.gradient().shape;
         let input = self.input().shape;
         let row_of_all = |chunk: usize| out.batch * out.height * chunk / self.chunks;
-        let tap = [tap / self.shape.kernel[1], tap % self.shape.kernel[1]];
-        let x = self.inside(1, tap[1], input.width, out.width);
-        let y = self.inside(0, tap[0], input.height, out.height);
+        let mut walks: Vec<_> = taps
+            .clone()
+            .map(|tap| {
+                let tap = [tap / self.shape.kernel[1], tap % self.shape.kernel[1]];
+                let x = self.inside(1, tap[1], input.width, out.width);
+                let y = self.inside(0, tap[0], input.height, out.height);
+                (tap, y, x, false)
+            })
+            .collect();
         let band = PIXELS.div_ceil(out.width);
         // Small pictures pass one after the other.
         let several = (PIXELS / (out.height * out.width)).max(1);
@@ -292,22 +307,31 @@ impl<'a> Job<'a> {
             } else {
                 1
             };
-            let rows = first.max(y.start)..last.min(y.end);
-            for start in x.clone().step_by(PIXELS) {
-                let columns = start..x.end.min(start + PIXELS);
-                if !rows.is_empty() {
-                    let block = Block {
-                        pictures: picture..picture + pictures,
-                        rows: rows.clone(),
-                        columns,
-                        tap,
-                    };
-                    // SAFETY: the engine's kernel is available, and the taps of these outputs lie
-                    // in the input.
-                    unsafe { add(self, &block, sums) };
+            for ((tap, y, x, begun), sums) in walks.iter_mut().zip(sums.chunks_mut(self.tap)) {
+                let rows = first.max(y.start)..last.min(y.end);
+                for start in x.clone().step_by(PIXELS) {
+                    let columns = start..x.end.min(start + PIXELS);
+                    if !rows.is_empty() {
+                        let block = Block {
+                            pictures: picture..picture + pictures,
+                            rows: rows.clone(),
+                            columns,
+                            tap: *tap,
+                            begun: *begun,
+                        };
+                        // SAFETY: the engine's kernel is available, and the taps of these outputs
+                        // lie in the input.
+                        unsafe { add(self, &block, sums) };
+                        *begun = true;
+                    }
                 }
             }
             row += (last - first) * pictures;
+        }
+        for ((.., begun), sums) in walks.iter().zip(sums.chunks_mut(self.tap)) {
+            if !begun {
+                sums.fill(0.0);
+            }
         }
     }
 
@@ -338,6 +362,8 @@ struct Block {
     rows: Range<usize>,
     columns: Range<usize>,
     tap: [usize; 2],
+    /// Whether there are sums of blocks before.
+    begun: bool,
 }
 
 /// # Safety
@@ -358,7 +384,8 @@ unsafe fn add_block<S: Simd>(job: &Job<'_>, block: &Block, sums: &mut [f32]) {
     let count = [block.pictures.len(), block.rows.len(), block.columns.len()];
     if job.depthwise {
         for channel in (0..job.tap).step_by(S::LANES) {
-            add_products::<S>(a.at(channel), b.at(channel), count, sums.add(channel));
+            let sums = sums.add(channel);
+            add_products::<S>(a.at(channel), b.at(channel), count, sums, block.begun);
         }
         return;
     }
@@ -373,6 +400,7 @@ unsafe fn add_block<S: Simd>(job: &Job<'_>, block: &Block, sums: &mut [f32]) {
                 channels: job.rows.channels,
                 sums: sums.add(group * group_sums + part.start * S::LANES),
                 width,
+                begun: block.begun,
             };
             S::with_tile(S::rows(part.len()), part.len(), product);
         }
@@ -433,6 +461,8 @@ struct Product {
     sums: *mut f32,
     /// Floats from one channel's sums to the next.
     width: usize,
+    /// Whether there are sums already.
+    begun: bool,
 }
 
 impl Micro for Product {
@@ -447,7 +477,7 @@ impl Micro for Product {
             let to = self.sums.add(first * self.width);
             let mut sums = [[S::splat(0.0); VECTORS]; ROWS];
             for r in 0..ROWS {
-                if rows.contains(&r) {
+                if self.begun && rows.contains(&r) {
                     for v in 0..VECTORS {
                         sums[r][v] = S::load(to.add(r * self.width + v * S::LANES));
                     }
@@ -490,8 +520,8 @@ impl Micro for Product {
 /// # Safety
 /// As [`add`].
 #[inline(always)]
-unsafe fn add_products<S: Simd>(a: Walk, b: Walk, count: [usize; 3], to: *mut f32) {
-    let mut sum = S::load(to);
+unsafe fn add_products<S: Simd>(a: Walk, b: Walk, count: [usize; 3], to: *mut f32, begun: bool) {
+    let mut sum = if begun { S::load(to) } else { S::splat(0.0) };
     let [pictures, lines, pixels] = count;
     for line in 0..pictures * lines {
         let (n, y) = (line / lines, line % lines);

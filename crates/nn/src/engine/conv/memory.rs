@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "threads write disjoint pixels of one buffer")]
 
 use std::cell::Cell;
+use std::sync::{Mutex, PoisonError};
 
 use fonds_core::{Code, Error, Result};
 
@@ -103,10 +104,37 @@ pub(super) struct Aligned {
     len: usize,
 }
 
+/// Memory of packed weights that nobody uses: in training they are packed anew for each use, and
+/// fresh memory costs more than packing.
+static SPARE: Mutex<Vec<Vec<Line>>> = Mutex::new(Vec::new());
+
+/// Pieces of memory that are kept at most.
+const SPARE_PIECES: usize = 8;
+
+/// Lines of the largest piece that is kept: 32 MiB.
+const SPARE_LINES: usize = 1 << 19;
+
 impl Aligned {
     pub(super) fn zeros(len: usize) -> Self {
         let lines = vec![Line([0.0; 16]); len.div_ceil(16)];
         Self { lines, len }
+    }
+
+    /// With whatever was last written there: to be written from the first to the last.
+    pub(super) fn unwritten(len: usize) -> Self {
+        let needed = len.div_ceil(16);
+        let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
+        let fitting = spare.iter().enumerate().filter(|(_, lines)| {
+            // A far larger piece would be missed elsewhere.
+            (needed..=2 * needed).contains(&lines.len())
+        });
+        match fitting.min_by_key(|(_, lines)| lines.len()) {
+            Some((index, _)) => {
+                let lines = spare.swap_remove(index);
+                Self { lines, len }
+            }
+            None => Self::zeros(len),
+        }
     }
 
     pub(super) fn as_ptr(&self) -> *const f32 {
@@ -117,6 +145,28 @@ impl Aligned {
         // SAFETY: the lines are floats one after the other, and there are enough.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
     }
+}
+
+impl Drop for Aligned {
+    fn drop(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
+        if !(64..=SPARE_LINES).contains(&lines.len()) {
+            return;
+        }
+        let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
+        spare.push(lines);
+        if spare.len() > SPARE_PIECES {
+            let oldest = spare.remove(0);
+            drop(spare);
+            drop(oldest);
+        }
+    }
+}
+
+/// Frees the memory of packed weights that nobody uses.
+pub(in super::super) fn forget_spare() {
+    let spare = std::mem::take(&mut *SPARE.lock().unwrap_or_else(PoisonError::into_inner));
+    drop(spare);
 }
 
 /// Packed weights, written by several threads at different places.

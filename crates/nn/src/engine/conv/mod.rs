@@ -23,6 +23,7 @@ use fonds_core::{Code, Error, Result};
 
 pub use epilogue::{Activation, AddOrder, Epilogue, Residual};
 pub use gradient::conv2d_weight_gradient;
+pub(super) use memory::forget_spare;
 pub use shape::{ConvShape, TransposeShape};
 pub(crate) use tail::{Centring, Tail, TailCurve};
 pub(crate) use transpose::conv2d_input_gradient_with;

@@ -195,6 +195,7 @@ impl Engine {
 ///
 /// # Safety
 /// Nobody else may have it.
+#[expect(clippy::mut_from_ref, reason = "each task has its own rows")]
 unsafe fn row_of(output: &Output, picture: usize, y: usize) -> &mut [f32] {
     let shape = output.shape;
     let start = output.start().add(shape.offset(picture, y, 0));

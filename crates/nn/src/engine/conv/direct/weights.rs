@@ -125,7 +125,7 @@ impl Direct {
                 total += rows * columns * self.depth * part.len() * lanes;
             }
         }
-        self.weights = Aligned::zeros(total);
+        self.weights = Aligned::unwritten(total);
         let packed = Packed::new(&mut self.weights);
         let all: Vec<_> = self
             .panels
@@ -183,7 +183,7 @@ impl Direct {
                 }
             }
         }
-        self.weights = Aligned::zeros(packed.len());
+        self.weights = Aligned::unwritten(packed.len());
         self.weights.as_mut_slice().copy_from_slice(&packed);
     }
 

@@ -160,7 +160,7 @@ impl Winograd {
             rows,
             channels,
             groups,
-            weights: Aligned::zeros(total),
+            weights: Aligned::unwritten(total),
         };
         winograd.pack(lanes, sides, weight);
         winograd
