@@ -2,9 +2,10 @@
 
 Each module has the keys of the checkpoints its authors published. Where the published keys are no valid
 attribute names or the layout differs, the module has its own keys and a function that renames them.
-The definitions follow the papers and the published checkpoints; nothing here is meant for training.
+The definitions follow the papers and the published checkpoints.
 
-Imported by reference_tensors.py and bench_networks.py; needs torch.
+Imported by reference_tensors.py, reference_training.py, bench_networks.py and bench_training.py; needs
+torch.
 """
 
 import re
@@ -560,15 +561,17 @@ def pix2pix_generator(levels=8, features=64):
 
 
 class PatchGan(nn.Module):
-    """The NLayerDiscriminator of pix2pix with three layers."""
+    """The NLayerDiscriminator of pix2pix: three layers as published."""
 
-    def __init__(self, inner=3, norm="instance", features=64):
+    def __init__(self, inner=3, norm="instance", features=64, depth=3):
         super().__init__()
         layers = [nn.Conv2d(inner, features, 4, 2, 1), nn.LeakyReLU(0.2)]
-        for wide, stride in ((features, 2), (2 * features, 2), (4 * features, 1)):
-            layers.append(nn.Conv2d(wide, 2 * wide, 4, stride, 1, bias=norm != "batch"))
-            layers += [norm_layer(norm, 2 * wide), nn.LeakyReLU(0.2)]
-        layers.append(nn.Conv2d(8 * features, 1, 4, 1, 1))
+        for i in range(depth):
+            # From the fourth layer on the published code keeps the width.
+            wide, outer = (features * min(1 << j, 8) for j in (i, i + 1))
+            layers.append(nn.Conv2d(wide, outer, 4, 1 if i == depth - 1 else 2, 1, bias=norm != "batch"))
+            layers += [norm_layer(norm, outer), nn.LeakyReLU(0.2)]
+        layers.append(nn.Conv2d(features * min(1 << depth, 8), 1, 4, 1, 1))
         self.model = nn.Sequential(*layers)
 
     def forward(self, x):
@@ -621,6 +624,53 @@ class UnetDiscriminator(nn.Module):
             y = F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False)
             y = layer(i, y) + skips.pop()
         return self.conv9(layer(8, layer(7, y)))
+
+
+# ---- DCGAN -----------------------------------------------------------------------------------------
+
+
+def dcgan_levels(size):
+    """How often 4 pixels are doubled."""
+    return size.bit_length() - 3
+
+
+class DcganGenerator(nn.Module):
+    """The generator of pytorch/examples' dcgan for pictures of `size`: noise in, pictures in [-1, 1] out."""
+
+    def __init__(self, latent=100, features=64, size=64, colors=3):
+        super().__init__()
+        wide = features << (dcgan_levels(size) - 1)
+        layers = [nn.ConvTranspose2d(latent, wide, 4, 1, 0, bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
+        while wide > features:
+            layers.append(nn.ConvTranspose2d(wide, wide // 2, 4, 2, 1, bias=False))
+            wide //= 2
+            layers += [nn.BatchNorm2d(wide), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(features, colors, 4, 2, 1, bias=False), nn.Tanh()]
+        self.main = nn.Sequential(*layers)
+
+    def forward(self, noise):
+        return self.main(noise)
+
+
+class DcganDiscriminator(nn.Module):
+    """The discriminator of the same without its sigmoid: one number a picture, [n, 1, 1, 1].
+
+    Without `norm` it is a critic as gradient penalties need it: no batch normalisation, but biases.
+    """
+
+    def __init__(self, features=64, size=64, colors=3, norm=True):
+        super().__init__()
+        layers = [nn.Conv2d(colors, features, 4, 2, 1, bias=not norm), nn.LeakyReLU(0.2)]
+        for level in range(dcgan_levels(size) - 1):
+            wide = features << level
+            layers.append(nn.Conv2d(wide, 2 * wide, 4, 2, 1, bias=not norm))
+            layers += [nn.BatchNorm2d(2 * wide)] * norm + [nn.LeakyReLU(0.2)]
+        last = features << (dcgan_levels(size) - 1)
+        layers.append(nn.Conv2d(last, 1, 4, 1, 0, bias=not norm))
+        self.main = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return self.main(x)
 
 
 # ---- Style -----------------------------------------------------------------------------------------

@@ -51,6 +51,27 @@ pub fn parse(text: &str) -> Result<Edtf, EdtfError> {
     })
 }
 
+/// A day as (year, month, day).
+pub(crate) type Day = (i64, u8, u8);
+
+/// The first and last day that a date or interval can mean; `None` for an open or unknown end.
+pub(crate) fn days(text: &str) -> Option<(Option<Day>, Option<Day>)> {
+    if !text.is_ascii() || parse_inner(text).is_err() {
+        return None;
+    }
+    match text.split_once('/') {
+        None => {
+            let span = date(text).ok()?;
+            Some((Some(span.first), Some(span.last)))
+        }
+        Some((start, end)) => {
+            let start = interval_end(start).ok()?.map(|span| span.first);
+            let end = interval_end(end).ok()?.map(|span| span.last);
+            Some((start, end))
+        }
+    }
+}
+
 /// The first and last day that a date can mean, as (year, month, day).
 #[derive(Clone, Copy)]
 struct Span {

@@ -1,7 +1,7 @@
 //! `metadata.csv`: what people know of the archive. Their values always win.
 
-mod header;
-mod sheet;
+pub(crate) mod header;
+pub(crate) mod sheet;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use fonds_core::{Code, Digest, Error, Flag, Hasher, Result};
 
 use crate::finding::{Finding, Severity};
-use crate::reader::{failed, line_of};
+use crate::reader::failed;
 use crate::record::{Record, page_of};
 use crate::row::{Cells, Row};
 use crate::validate::cells;
@@ -21,7 +21,7 @@ use header::{Header, bad};
 pub const METADATA_FILE: &str = "metadata.csv";
 
 /// What is said of a file and holds for each of its pages too.
-const INHERITED: &[&str] = &[
+pub(crate) const INHERITED: &[&str] = &[
     "creator",
     "date",
     "location",
@@ -46,6 +46,8 @@ pub struct HumanMetadata {
     by_path: HashMap<String, usize>,
     by_id: HashMap<String, usize>,
     remarks: Vec<Finding>,
+    /// Later values, which win over these.
+    edits: Option<Box<HumanMetadata>>,
 }
 
 #[derive(Debug)]
@@ -87,8 +89,9 @@ impl HumanMetadata {
         let (columns, remarks) = Header::read(&header, file)?;
         metadata.remarks = remarks;
         let mut cells = csv::StringRecord::new();
+        let mut lines = sheet::Lines::of(text);
         while reader.read_record(&mut cells).map_err(bad_csv)? {
-            let line = line_of(&cells);
+            let line = lines.line(&cells);
             let row = columns.row(&cells, line);
             let row = row.map_err(|error| error.on_line(line))?;
             if let Some(row) = row {
@@ -109,6 +112,23 @@ impl HumanMetadata {
         self.rows.is_empty()
     }
 
+    /// The same with later values, which win over these: what was imported into the output root.
+    ///
+    /// Where both say something different, the later file is given a remark.
+    #[must_use]
+    pub fn then(mut self, mut edits: Self) -> Self {
+        let mut remarks = Vec::new();
+        for row in &edits.rows {
+            let indices = [self.by_id.get(&row.id), self.path_row(&row.path)];
+            for before in indices.into_iter().flatten().map(|i| &self.rows[*i]) {
+                remarks.extend(row.conflicts(before, &self.file, &edits.file));
+            }
+        }
+        edits.remarks.extend(remarks);
+        self.edits = Some(Box::new(edits));
+        self
+    }
+
     /// Puts the human values in the place of the machine's; says whether there were any.
     ///
     /// The row of a file takes the values under its id, then those under its path, which win. The
@@ -116,6 +136,25 @@ impl HumanMetadata {
     /// others), then the values under its own id. A title that a person gave takes the flag
     /// `title_from_filename` away. Empty cells say nothing.
     pub fn apply(&self, record: &mut Record) -> bool {
+        let mut changed = false;
+        for layer in self.layers() {
+            changed |= layer.apply_file(record);
+        }
+        if record.page().is_some() {
+            for layer in self.layers() {
+                changed |= layer.apply_page(record);
+            }
+        }
+        changed
+    }
+
+    /// These values, then the later ones.
+    fn layers(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.edits.as_deref())
+    }
+
+    /// Applies what is said of the file.
+    fn apply_file(&self, record: &mut Record) -> bool {
         let mut changed = false;
         let page = record.page().is_some();
         let file_id = if page {
@@ -134,13 +173,18 @@ impl HumanMetadata {
                 changed |= put(record, row.values.iter());
             }
         }
-        if page && let Some(index) = self.by_id.get(&record.objectid) {
-            let row = &self.rows[*index];
-            row.used.get_or_init(|| record.objectid.clone());
-            // A page stays a page of its file.
-            changed |= put(record, row.values.iter().filter(|(i, _)| *i != PARENTID));
-        }
         changed
+    }
+
+    /// Applies what is said of the page itself.
+    fn apply_page(&self, record: &mut Record) -> bool {
+        let Some(index) = self.by_id.get(&record.objectid) else {
+            return false;
+        };
+        let row = &self.rows[*index];
+        row.used.get_or_init(|| record.objectid.clone());
+        // A page stays a page of its file.
+        put(record, row.values.iter().filter(|(i, _)| *i != PARENTID))
     }
 
     /// A digest of all that is said of a file or its pages; `None` when nothing is.
@@ -150,12 +194,14 @@ impl HumanMetadata {
     pub fn digest_of(&self, filename: &str, objectid: &str) -> Option<Digest> {
         let mut hasher = Hasher::new();
         let mut said = false;
-        for index in [self.by_id.get(objectid), self.path_row(filename)] {
-            for (column, text) in index.into_iter().flat_map(|i| &self.rows[*i].values) {
-                said = true;
-                for part in [Record::COLUMNS[*column].name, text] {
-                    hasher.update(&(part.len() as u64).to_be_bytes());
-                    hasher.update(part.as_bytes());
+        for layer in self.layers() {
+            for index in [layer.by_id.get(objectid), layer.path_row(filename)] {
+                for (column, text) in index.into_iter().flat_map(|i| &layer.rows[*i].values) {
+                    said = true;
+                    for part in [Record::COLUMNS[*column].name, text] {
+                        hasher.update(&(part.len() as u64).to_be_bytes());
+                        hasher.update(part.as_bytes());
+                    }
                 }
             }
         }
@@ -164,7 +210,8 @@ impl HumanMetadata {
 
     /// The keys of rows that no record has matched so far, with their lines.
     pub fn unmatched(&self) -> Vec<(u32, &str)> {
-        let unused = self.rows.iter().filter(|row| row.used.get().is_none());
+        let rows = self.layers().flat_map(|layer| &layer.rows);
+        let unused = rows.filter(|row| row.used.get().is_none());
         unused.map(|row| (row.line, row.key())).collect()
     }
 
@@ -188,6 +235,7 @@ impl HumanMetadata {
                 finding.hint("paths are relative to the archive's root, and case counts")
             });
         }
+        findings.extend(self.edits.iter().flat_map(|edits| edits.findings()));
         findings
     }
 
@@ -240,6 +288,25 @@ impl HumanMetadata {
 const PARENTID: usize = 2;
 
 impl HumanRow {
+    /// What this row says otherwise than an earlier one.
+    fn conflicts(&self, before: &Self, file: &str, own_file: &str) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for (column, text) in &self.values {
+            let other = before.values.iter().find(|(other, _)| other == column);
+            let Some((_, other)) = other.filter(|(_, other)| other != text) else {
+                continue;
+            };
+            let message = format!(
+                "`{}` stands in {file}, line {}; what was imported holds",
+                other.replace('\n', " "),
+                before.line
+            );
+            let finding = Finding::new(Severity::Warning, own_file, self.line, message);
+            findings.push(finding.in_column(Record::COLUMNS[*column].name));
+        }
+        findings
+    }
+
     /// Whether the row says of itself that it is about a page, as the rows of a catalog do.
     fn is_page(&self) -> bool {
         let parent = self.values.iter().find(|(column, _)| *column == PARENTID);
@@ -262,7 +329,10 @@ impl HumanRow {
     }
 }
 
-fn put<'a>(record: &mut Record, values: impl Iterator<Item = &'a (usize, String)>) -> bool {
+pub(crate) fn put<'a>(
+    record: &mut Record,
+    values: impl Iterator<Item = &'a (usize, String)>,
+) -> bool {
     let title = record.title.clone();
     let mut changed = false;
     record.with_cells_mut(|cells| {
@@ -364,6 +434,37 @@ mod tests {
         assert_eq!((one.title.as_str(), one.rights.as_str()), ("", "r"));
         assert_eq!((two.title.as_str(), two.rights.as_str()), ("page two", "r"));
         assert_eq!((one.page(), two.page()), (Some(1), Some(2)));
+    }
+
+    #[test]
+    fn later_values_win_and_differences_are_reported() {
+        let before = parse("filename,objectid,title,creator\na.tif,,old,C\n,a_p0001,,P\n");
+        let edits = HumanMetadata::parse(
+            "filename,objectid,title,creator\na.tif,a,'=new,D\nb.tif,b,t,\n",
+            "edits.csv",
+        );
+        let digest = before.digest_of("a.tif", "a");
+        let both = before.then(edits.unwrap());
+        assert_ne!(both.digest_of("a.tif", "a"), digest);
+        let mut file = record("a.tif", "a");
+        let (mut one, mut two) = (file.page_row(1), file.page_row(2));
+        for row in [&mut file, &mut one, &mut two] {
+            both.apply(row);
+        }
+        assert_eq!((file.title.as_str(), file.creator.as_str()), ("=new", "D"));
+        // What is said of a page itself is not undone by what is said later of its file.
+        assert_eq!((one.creator.as_str(), two.creator.as_str()), ("P", "D"));
+        assert_eq!(
+            messages(&both),
+            [
+                "edits.csv:2: warning: title: `old` stands in metadata.csv, line 2; what was \
+                 imported holds",
+                "edits.csv:2: warning: creator: `C` stands in metadata.csv, line 2; what was \
+                 imported holds",
+                "edits.csv:3: warning: `b.tif` matches no file (paths are relative to the \
+                 archive's root, and case counts)",
+            ]
+        );
     }
 
     #[test]

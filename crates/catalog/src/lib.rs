@@ -40,39 +40,66 @@
 
 mod assemble;
 mod atomic;
+mod bagit;
 mod cell;
 mod column;
 mod content;
+mod digests;
 pub mod edtf;
 mod finding;
+mod folder;
+mod formula;
 mod human;
+mod iiif;
+mod import;
 mod near;
+mod premis;
+mod profiles;
 pub mod provenance;
+mod query;
 mod reader;
 mod record;
+mod ro_crate;
 mod row;
 mod run_file;
 mod schema;
 mod shards;
+mod similar;
 mod status;
+mod transfer;
 mod validate;
+mod verify;
 mod wire;
 mod writer;
+mod xml;
 
 pub use assemble::{CatalogSummary, CatalogWriter, StatusCounts};
 pub use atomic::{AtomicFile, write_file};
+pub use bagit::{BagOptions, BagReport, ORIGINALS, write_bag};
 pub use cell::{Cell, Hash64};
 pub use column::{Column, ColumnKind};
 pub use content::{content_text, put_content_row};
 pub use finding::{Finding, Severity};
+pub use formula::{escape_formula, unescape_formula};
 pub use human::{HumanMetadata, METADATA_FILE};
+pub use iiif::{
+    IiifImage, IiifPage, Level, Pyramid, Tile, iiif_collection, iiif_info, iiif_manifest,
+    manifest_path,
+};
+pub use import::{Change, EDITS_FILE, ImportOptions, ImportReport, import};
+pub use premis::{PremisReport, write_premis};
+pub use profiles::{ExportOptions, ExportReport, Profile, export};
+pub use query::{Query, column_number, column_text, compare_cells, query};
 pub use reader::{ItemReader, TableReader};
 pub use record::{DerivativeRecord, FIXED_COLUMNS, FailureRecord, Item, Record};
+pub use ro_crate::{RO_CRATE_FILE, write_ro_crate};
 pub use row::{Cells, Row};
 pub use run_file::{Counts, RUN_FILE, RUN_SCHEMA, RunFile, Shard};
 pub use schema::{SCHEMA_VERSION, catalog_schema, data_package, table_schema};
 pub use shards::{Adopt, AdoptReport, MergeReport, adopt_files, check_parts, merge_catalogs};
+pub use similar::{Alike, MAX_DISTANCE, group_hashes, similar};
 pub use status::{Reason, Status, WellFormed};
 pub use validate::{FileCheck, ValidateOptions, is_rights_statement, validate};
+pub use verify::{VerifyOptions, VerifyReport, verify};
 pub use wire::{DerivativeWire, FailureWire, ItemEntry, RecordWire, Wire};
-pub use writer::{TableWriter, put_header, put_row};
+pub use writer::{TableWriter, put_csv_line, put_header, put_row};

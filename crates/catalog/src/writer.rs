@@ -35,6 +35,19 @@ pub fn put_row<T: Row>(row: &T, out: &mut String) {
     out.push('\n');
 }
 
+/// Appends cells as a line of CSV.
+pub fn put_csv_line<T: AsRef<str>>(cells: &[T], out: &mut String) {
+    for (i, cell) in cells.iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        let start = out.len();
+        out.push_str(cell.as_ref());
+        quote_from(start, out);
+    }
+    out.push('\n');
+}
+
 /// A table being written row by row in bounded memory, under a temporary name until it is
 /// committed.
 #[derive(Debug)]

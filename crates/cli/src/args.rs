@@ -71,6 +71,20 @@ pub(crate) enum Command {
     /// Work with catalogs that runs have written
     #[command(subcommand)]
     Catalog(CatalogCommand),
+    /// Read an output, or a bag, again and prove it: digests, rows, sidecars, originals
+    Verify {
+        /// The output folder of a run, or a bag
+        path: PathBuf,
+        /// The folder with the originals [default: the one that the run was given]
+        #[arg(long, value_name = "FOLDER")]
+        archive: Option<PathBuf>,
+        /// How to print what is found
+        #[arg(long, value_enum, default_value_t = Style::Text)]
+        format: Style,
+    },
+    /// Pack an output for others: a bag, PREMIS, RO-Crate, IIIF
+    #[command(subcommand)]
+    Package(PackageCommand),
     /// List, or remove, derivatives whose sources are gone or whose settings no longer apply
     Clean {
         /// The output folder of earlier runs
@@ -450,6 +464,149 @@ pub(crate) enum CatalogCommand {
         #[arg(long, short, value_name = "FOLDER")]
         out: PathBuf,
     },
+    /// Pick rows of a catalog: `quality_flags has blurred and date < 1920`
+    Query(QueryArgs),
+    /// Group pictures that look alike, as CSV
+    Similar {
+        /// The output folder of a run with `measures` on
+        output: PathBuf,
+        /// In how many of 64 bits their perceptual hashes may differ: 0 finds what is equal but
+        /// for its encoding, 4 to 8 other scans and sizes of the same picture; at most 15
+        #[arg(long, value_name = "BITS", default_value_t = 6,
+              value_parser = clap::value_parser!(u32).range(0..=15))]
+        distance: u32,
+    },
+    /// Write a catalog in the form that another program of archives imports
+    Export(ExportArgs),
+    /// Merge edits back: an export, or the catalog itself, after a spreadsheet program had it
+    Import(ImportArgs),
+}
+
+/// `fonds catalog query`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct QueryArgs {
+    /// The output folder of a run
+    pub(crate) output: PathBuf,
+    /// What to pick: columns compared by =, !=, <, <=, >, >=, `~` (contains, whatever the case),
+    /// `has` (one of several values), `in (a, b)`, `is empty`, joined by and, or, not and brackets.
+    /// Dates are EDTF; a date that may lie on either side is on neither
+    pub(crate) expression: String,
+    /// The columns to print
+    #[arg(
+        long,
+        value_name = "COLUMN,…",
+        value_delimiter = ',',
+        default_value = "filename,objectid,title,date,status"
+    )]
+    pub(crate) columns: Vec<String>,
+    /// Sort by this column; `-` in front reverses (the rows are then held in memory)
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
+    pub(crate) sort: Option<String>,
+    /// Print no more than this many rows
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// Print JSON, one object for each row, instead of CSV
+    #[arg(long, conflicts_with = "count")]
+    pub(crate) json: bool,
+    /// Print only how many rows there are
+    #[arg(long)]
+    pub(crate) count: bool,
+}
+
+/// `fonds catalog export`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// The output folder of a run
+    pub(crate) output: PathBuf,
+    /// collectionbuilder, omeka-s, islandora-workbench, archivematica, archivesspace, wax, tropy
+    /// or dublin-core
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: String,
+    /// A new folder for the table, the files that its importer needs, and a README that tells the
+    /// steps
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: PathBuf,
+    /// The folder with the originals, for profiles that bring them along (copied, with their
+    /// digests compared) or name them
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) archive: Option<PathBuf>,
+    /// The address under which a web site will have the pictures
+    #[arg(long, value_name = "URL")]
+    pub(crate) base_url: Option<String>,
+    /// Do not put a quote before what a spreadsheet program would run as a formula
+    #[arg(long)]
+    pub(crate) keep_formulas: bool,
+}
+
+/// `fonds catalog import`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ImportArgs {
+    /// The edited file: CSV in UTF-8, with `,`, `;` or tab between the cells
+    pub(crate) file: PathBuf,
+    /// The output folder of the run whose catalog was exported
+    pub(crate) output: PathBuf,
+    /// The profile of the export [default: found out from the header]
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<String>,
+    /// Show the changes and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `fonds package …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PackageCommand {
+    /// Copy an output, and the originals if wished, into a bag (RFC 8493) with SHA-256 and SHA-512
+    Bagit {
+        /// The output folder of a run
+        output: PathBuf,
+        /// A new folder for the bag
+        bag: PathBuf,
+        /// The folder with the originals: pack them, too
+        #[arg(long, value_name = "FOLDER")]
+        archive: Option<PathBuf>,
+        /// A line of bag-info.txt, such as `Source-Organization: Town Archive`; can be repeated
+        #[arg(long, value_name = "LABEL: VALUE")]
+        info: Vec<String>,
+    },
+    /// Write what happened to each picture as PREMIS 3 events
+    Premis {
+        /// The output folder of a run
+        output: PathBuf,
+        /// The file to write
+        #[arg(long, value_name = "FILE", default_value = "premis.xml")]
+        to: PathBuf,
+    },
+    /// Describe an output as an RO-Crate: writes ro-crate-metadata.json into it
+    RoCrate {
+        /// The output folder of a run
+        output: PathBuf,
+    },
+    /// Write IIIF manifests and tiles, for any web server: original and derivatives to choose from
+    Iiif(IiifArgs),
+}
+
+/// `fonds package iiif`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct IiifArgs {
+    /// The output folder of a run
+    pub(crate) output: PathBuf,
+    /// A new folder for manifests and tiles
+    pub(crate) to: PathBuf,
+    /// The URL under which that folder will be served
+    #[arg(long, value_name = "URL")]
+    pub(crate) base_url: String,
+    /// The folder with the originals [default: the one that the run was given]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) archive: Option<PathBuf>,
+    /// Side of a tile in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 512,
+          value_parser = clap::value_parser!(u32).range(64..=4096))]
+    pub(crate) tile: u32,
+    /// JPEG quality of the tiles
+    #[arg(long, value_name = "1-100", default_value_t = 85,
+          value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) quality: u8,
 }
 
 /// How findings are printed.

@@ -36,18 +36,12 @@ pub(crate) const TRAININGS: [(&str, &str); 6] = [
         "cyclegan",
         include_str!("../../../pipelines/train/cyclegan.toml"),
     ),
-    (
-        "dcgan",
-        include_str!("../../../pipelines/train/dcgan.toml"),
-    ),
+    ("dcgan", include_str!("../../../pipelines/train/dcgan.toml")),
     (
         "pix2pix",
         include_str!("../../../pipelines/train/pix2pix.toml"),
     ),
-    (
-        "srgan",
-        include_str!("../../../pipelines/train/srgan.toml"),
-    ),
+    ("srgan", include_str!("../../../pipelines/train/srgan.toml")),
     (
         "wgan-gp",
         include_str!("../../../pipelines/train/wgan-gp.toml"),

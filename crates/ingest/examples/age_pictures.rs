@@ -29,11 +29,11 @@ fn main() -> Outcome<()> {
 }
 
 /// A recipe by its name, by that of an effect, or from a file.
-pub fn recipe_of(text: &str) -> Outcome<Recipe> {
+pub(crate) fn recipe_of(text: &str) -> Outcome<Recipe> {
     if RECIPES.contains(&text) {
         return Ok(Recipe::named(text, 1)?);
     }
-    let written = if text.ends_with(".toml") {
+    let written = if Path::new(text).is_file() {
         fs::read_to_string(text)?
     } else {
         format!("[[effect]]\nrun.{text} = {{}}\n")
@@ -46,7 +46,7 @@ pub fn recipe_of(text: &str) -> Outcome<Recipe> {
 }
 
 /// Ages every picture of a folder with seeds from 1 on.
-pub fn age_folder(recipe: &Recipe, from: &Path, to: &Path, seeds: u64) -> Outcome<()> {
+pub(crate) fn age_folder(recipe: &Recipe, from: &Path, to: &Path, seeds: u64) -> Outcome<()> {
     fs::create_dir_all(to)?;
     let selection = Selection::new(&WalkOptions::default())?;
     for found in walk(from, &selection)?.files {

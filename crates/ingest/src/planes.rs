@@ -5,7 +5,7 @@ use fonds_core::{
 };
 use fonds_image::{color, encode};
 
-use crate::resample::{Area, Edge, Kernel, resample};
+use crate::resample::{Area, Kernel, resample};
 
 /// Weights of red, green and blue in the luma of Rec. ITU-R BT.709.
 pub(crate) const LUMA: [f32; 3] = [0.2126, 0.7152, 0.0722];
@@ -185,7 +185,7 @@ impl Planes {
     pub fn resized(&self, width: usize, height: usize) -> Self {
         let whole = Area::whole(self);
         let kernel = Kernel::Bicubic { a: -0.5 };
-        let mut made = resample(self, whole, (width, height), kernel, true, Edge::Clamp);
+        let mut made = resample(self, whole, (width, height), kernel, true);
         made.clamp();
         made
     }

@@ -24,15 +24,6 @@ pub(crate) enum Kernel {
     },
 }
 
-/// What stands outside of the picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Edge {
-    /// The last sample.
-    Clamp,
-    /// The picture again, mirrored, the last sample twice; MATLAB's `imresize`.
-    Mirror,
-}
-
 /// A part of a picture, in pixels from its left upper corner; whole pixels begin at whole numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Area {
@@ -61,12 +52,10 @@ pub(crate) fn resample(
     (width, height): (usize, usize),
     kernel: Kernel,
     antialias: bool,
-    edge: Edge,
 ) -> Planes {
-    let taps =
-        |start, length, size, count| taps(start, length, size, count, kernel, antialias, edge);
-    let across = taps(area.x, area.width, planes.width, width);
-    let down = taps(area.y, area.height, planes.height, height);
+    let taps = |start, length, size, count| taps(start, length, size, count, kernel, antialias);
+    let across = narrowed(taps(area.x, area.width, planes.width, width));
+    let down = narrowed(taps(area.y, area.height, planes.height, height));
     // Only the rows that are read again are made.
     let first = down
         .iter()
@@ -106,6 +95,64 @@ pub(crate) fn resample(
     made
 }
 
+/// The weights as the planes are.
+fn narrowed(taps: Vec<Taps>) -> Vec<Vec<(usize, f32)>> {
+    let narrow = |taps: Taps| {
+        taps.into_iter()
+            .map(|(at, weight)| (at, weight as f32))
+            .collect()
+    };
+    taps.into_iter().map(narrow).collect()
+}
+
+/// What MATLAB's `imresize` made of an 8-bit picture when the low resolutions of Set5 and its like
+/// were made: bicubic (a = −½), antialiased, columns first, rounded to 8 bits after each way.
+pub(crate) fn imresize(planes: &Planes, (width, height): (usize, usize)) -> Planes {
+    let kernel = Kernel::Bicubic { a: -0.5 };
+    let down = taps(
+        0.0,
+        planes.height as f64,
+        planes.height,
+        height,
+        kernel,
+        true,
+    );
+    let across = taps(0.0, planes.width as f64, planes.width, width, kernel, true);
+    // Halves are common, and have to be halves: no sum may be off by a hair.
+    let rounded = |sum: f64| (sum + 0.5).floor().clamp(0.0, 255.0);
+    let mut made = Planes::filled(planes.channels, height, width, 0.0);
+    for c in 0..planes.channels {
+        let bytes: Vec<f64> = planes
+            .plane(c)
+            .iter()
+            .map(|&value| rounded(f64::from(value * 255.0)))
+            .collect();
+        let mut low = vec![0.0; height * planes.width];
+        for (row, taps) in low.chunks_exact_mut(planes.width).zip(&down) {
+            for &(at, weight) in taps {
+                let source = &bytes[at * planes.width..][..planes.width];
+                row.iter_mut()
+                    .zip(source)
+                    .for_each(|(sum, value)| *sum += weight * value);
+            }
+            for sum in row.iter_mut() {
+                *sum = rounded(*sum);
+            }
+        }
+        for (out, row) in made
+            .plane_mut(c)
+            .chunks_exact_mut(width)
+            .zip(low.chunks_exact(planes.width))
+        {
+            for (out, taps) in out.iter_mut().zip(&across) {
+                let sum = taps.iter().map(|&(at, weight)| weight * row[at]).sum();
+                *out = (rounded(sum) / 255.0) as f32;
+            }
+        }
+    }
+    made
+}
+
 /// Does something for every row, on several threads where it is worth it.
 pub(crate) fn for_rows(values: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
     if values.len() < PARALLEL {
@@ -122,7 +169,7 @@ pub(crate) fn for_rows(values: &mut [f32], width: usize, work: impl Fn(usize, &m
 }
 
 /// For each new sample, the samples that make it and their weights, which sum to 1.
-type Taps = Vec<(usize, f32)>;
+type Taps = Vec<(usize, f64)>;
 
 fn taps(
     start: f64,
@@ -131,35 +178,34 @@ fn taps(
     count: usize,
     kernel: Kernel,
     antialias: bool,
-    edge: Edge,
 ) -> Vec<Taps> {
     let step = length / count as f64;
     (0..count)
         .map(|i| match kernel {
             Kernel::Nearest => {
                 let at = (start + (i as f64 + 0.5) * step).floor();
-                vec![(inside(at as i64, size, edge), 1.0)]
+                vec![(inside(at as i64, size), 1.0)]
             }
             Kernel::Area => {
                 let from = (start + i as f64 * step).floor() as i64;
                 // Rounding must not make a sample of a pixel that is touched by 1e-12 only.
                 let to = (start + (i + 1) as f64 * step - 1e-9).ceil() as i64;
                 let n = (to - from).max(1);
-                let weight = 1.0 / n as f32;
+                let weight = 1.0 / n as f64;
                 (from..from + n)
-                    .map(|at| (inside(at, size, edge), weight))
+                    .map(|at| (inside(at, size), weight))
                     .collect()
             }
             Kernel::Bilinear | Kernel::Bicubic { .. } => {
                 let center = start + (i as f64 + 0.5) * step - 0.5;
                 let stretch = if antialias { step.max(1.0) } else { 1.0 };
-                smooth(center, stretch, size, kernel, edge)
+                smooth(center, stretch, size, kernel)
             }
         })
         .collect()
 }
 
-fn smooth(center: f64, stretch: f64, size: usize, kernel: Kernel, edge: Edge) -> Taps {
+fn smooth(center: f64, stretch: f64, size: usize, kernel: Kernel) -> Taps {
     let (radius, a) = match kernel {
         Kernel::Bicubic { a } => (2.0, Some(a)),
         _ => (1.0, None),
@@ -172,7 +218,7 @@ fn smooth(center: f64, stretch: f64, size: usize, kernel: Kernel, edge: Edge) ->
     };
     let sum: f64 = (from..=to).map(value).sum();
     (from..=to)
-        .map(|at| (inside(at, size, edge), (value(at) / sum) as f32))
+        .map(|at| (inside(at, size), value(at) / sum))
         .filter(|tap| tap.1 != 0.0)
         .collect()
 }
@@ -187,16 +233,9 @@ fn cubic(x: f64, a: f64) -> f64 {
     }
 }
 
-fn inside(at: i64, size: usize, edge: Edge) -> usize {
-    let size = size as i64;
-    let at = match edge {
-        Edge::Clamp => at.clamp(0, size - 1),
-        Edge::Mirror => {
-            let at = at.rem_euclid(2 * size);
-            at.min(2 * size - 1 - at)
-        }
-    };
-    at as usize
+/// Outside of the picture stands its last sample.
+fn inside(at: i64, size: usize) -> usize {
+    at.clamp(0, size as i64 - 1) as usize
 }
 
 #[cfg(test)]
@@ -212,14 +251,7 @@ mod tests {
     }
 
     fn whole(planes: &Planes, size: (usize, usize), kernel: Kernel, antialias: bool) -> Planes {
-        resample(
-            planes,
-            Area::whole(planes),
-            size,
-            kernel,
-            antialias,
-            Edge::Mirror,
-        )
+        resample(planes, Area::whole(planes), size, kernel, antialias)
     }
 
     #[test]
@@ -262,23 +294,41 @@ mod tests {
     /// `imresize` of MATLAB (and of its ports) halves with these eight weights.
     #[test]
     fn halving_has_the_known_weights() {
-        let taps = taps(
-            0.0,
-            16.0,
-            16,
-            8,
-            Kernel::Bicubic { a: -0.5 },
-            true,
-            Edge::Mirror,
-        );
-        let weights: Vec<f32> = taps[4].iter().map(|tap| tap.1).collect();
+        let taps = taps(0.0, 16.0, 16, 8, Kernel::Bicubic { a: -0.5 }, true);
+        let weights: Vec<f64> = taps[4].iter().map(|tap| tap.1).collect();
         let expected = [-3.0, -9.0, 29.0, 111.0, 111.0, 29.0, -9.0, -3.0].map(|w| w / 256.0);
         assert_eq!(weights, expected);
         assert_eq!(taps[4][0].0, 5);
-        assert_eq!(
-            taps[0].iter().map(|tap| tap.0).collect::<Vec<_>>(),
-            [2, 1, 0, 0, 1, 2, 3, 4]
-        );
+        let first: Vec<usize> = taps[0].iter().map(|tap| tap.0).collect();
+        assert_eq!(first, [0, 0, 0, 0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn imresize_rounds_between_the_ways() {
+        let mut planes = ramp(12, 10);
+        planes
+            .values
+            .iter_mut()
+            .for_each(|value| *value = (*value * 37.0 % 256.0).floor() / 255.0);
+        let made = imresize(&planes, (6, 5));
+        let kernel = Kernel::Bicubic { a: -0.5 };
+        let tall = Area {
+            x: 0.0,
+            y: 0.0,
+            width: 12.0,
+            height: 10.0,
+        };
+        let mut low = resample(&planes, tall, (12, 5), kernel, true);
+        let round = |planes: &mut Planes| {
+            planes
+                .values
+                .iter_mut()
+                .for_each(|v| *v = (v.clamp(0.0, 1.0) * 255.0).round() / 255.0);
+        };
+        round(&mut low);
+        let mut expected = resample(&low, Area::whole(&low), (6, 5), kernel, true);
+        round(&mut expected);
+        assert_eq!(made, expected);
     }
 
     #[test]
@@ -291,7 +341,7 @@ mod tests {
             height: 4.0,
         };
         let kernel = Kernel::Bicubic { a: -0.5 };
-        let made = resample(&planes, area, (5, 4), kernel, true, Edge::Clamp);
+        let made = resample(&planes, area, (5, 4), kernel, true);
         assert_eq!(made, planes.crop(3, 2, 5, 4));
     }
 }

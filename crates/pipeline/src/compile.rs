@@ -12,6 +12,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::encoding;
+use crate::filename::FilenamePattern;
 use crate::plan::{
     CatalogDefaults, Gate, NameRule, Node, Plan, PlannedOutput, PlannedStep, Policy, Thumbnails,
 };
@@ -212,7 +213,15 @@ impl<'i> Compiler<'i, '_> {
                 near_miss(&at.value, SOURCE_TYPES.into_iter()),
             );
         }
+        let mut filename_patterns = Vec::new();
+        for at in &spec.filename_patterns {
+            match FilenamePattern::new(&at.value) {
+                Ok(pattern) => filename_patterns.push(pattern),
+                Err(error) => self.sink.report(at.offset, error),
+            }
+        }
         CatalogDefaults {
+            filename_patterns,
             metadata: spec.metadata.unwrap_or_else(|| "metadata.csv".to_owned()),
             measures: spec.measures.unwrap_or(true),
             source: spec.source.unwrap_or_default(),

@@ -33,6 +33,8 @@ mod estimate;
 #[cfg(feature = "restore")]
 mod evaluate;
 mod event;
+mod filename;
+mod iiif;
 #[cfg(feature = "restore")]
 mod networks;
 mod plan;
@@ -50,6 +52,7 @@ pub use estimate::{Estimate, Trial, estimate};
 #[cfg(feature = "restore")]
 pub use evaluate::{EvalOptions, EvalRow, Evaluation, Scores, evaluate};
 pub use event::{Counts, Event, ItemEnd, Stop};
+pub use filename::FilenamePattern;
 #[cfg(feature = "restore")]
 pub use fonds_nn::{
     backend::{DeviceChoice, NumberType},
@@ -57,6 +60,7 @@ pub use fonds_nn::{
 };
 #[cfg(feature = "restore")]
 pub use fonds_restore::workload::{Prepared, Workload};
+pub use iiif::{IiifOptions, IiifReport, write_iiif};
 #[cfg(feature = "restore")]
 pub use networks::{NetworkOptions, Networks};
 pub use plan::{

@@ -8,6 +8,7 @@ use fonds_image::encode::Encoding;
 use fonds_image::measure::Measure;
 use serde_json::{Value, json};
 
+use crate::filename::FilenamePattern;
 use crate::spec::{OnError, OnExisting, Profile, Unchanged, Use, VerifySources};
 use crate::step::Step;
 
@@ -130,6 +131,8 @@ pub struct Policy {
 pub struct CatalogDefaults {
     /// The human metadata file, relative to the archive's root.
     pub metadata: String,
+    /// Patterns by which names of files fill columns; the first that matches holds.
+    pub filename_patterns: Vec<FilenamePattern>,
     /// Whether blur, noise, clipping and the perceptual hash are measured.
     pub measures: bool,
     /// The holding institution or collection.
@@ -187,6 +190,19 @@ impl Plan {
                 "quality": thumbnails.quality, "from": self.node_name(thumbnails.from),
             })
         });
+        let mut catalog = json!([
+            self.catalog.source,
+            self.catalog.language,
+            self.catalog.rights,
+            self.catalog.rightsstatement,
+            self.catalog.source_type,
+            self.catalog.measures,
+        ]);
+        // Only where there are some, so that plans without them keep their digests.
+        let patterns = self.catalog.filename_patterns.iter();
+        if let Some(list) = catalog.as_array_mut() {
+            list.extend(patterns.map(|pattern| json!(pattern.as_str())));
+        }
         let content = json!({
             "content_version": CONTENT_VERSION,
             "name": self.name,
@@ -197,11 +213,7 @@ impl Plan {
                 self.limits.max_pixels, self.limits.max_decode_bytes,
                 self.limits.max_file_bytes, u64::from(self.limits.max_pages),
             ],
-            "catalog": [
-                self.catalog.source, self.catalog.language, self.catalog.rights,
-                self.catalog.rightsstatement, self.catalog.source_type,
-                self.catalog.measures,
-            ],
+            "catalog": catalog,
             "thumbnails": thumbnails,
             "steps": steps,
             "outputs": outputs,

@@ -140,6 +140,7 @@ pub(crate) struct RunSpec {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CatalogSpec {
     pub(crate) metadata: Option<String>,
+    pub(crate) filename_patterns: Vec<At<String>>,
     pub(crate) measures: Option<bool>,
     pub(crate) source: Option<String>,
     pub(crate) language: Option<String>,
@@ -286,6 +287,12 @@ fn read_run(mut args: Args<'_, '_>) -> RunSpec {
 fn read_catalog(mut args: Args<'_, '_>) -> CatalogSpec {
     let spec = CatalogSpec {
         metadata: args.value("metadata"),
+        filename_patterns: {
+            let patterns: Option<At<Vec<String>>> = args.take("filename_patterns");
+            let patterns = patterns.map(|at| (at.offset, at.value)).unwrap_or_default();
+            let texts = patterns.1.into_iter();
+            texts.map(|text| At::new(text, patterns.0)).collect()
+        },
         measures: args.value("measures"),
         source: args.value("source"),
         language: args.value("language"),

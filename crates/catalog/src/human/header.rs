@@ -7,12 +7,13 @@ use fonds_core::{Code, Error, Result};
 use super::HumanRow;
 use crate::column::{Column, ColumnKind};
 use crate::finding::{Finding, Severity};
+use crate::formula::unescape_formula;
 use crate::near::nearest;
 use crate::record::Record;
 use crate::row::Row;
 
 /// The columns that people may fill: those that describe the original, and how it is shown.
-const DESCRIBED: &[&str] = &[
+pub(crate) const DESCRIBED: &[&str] = &[
     "parentid",
     "title",
     "creator",
@@ -107,13 +108,14 @@ impl Header {
         };
         let mut blank = true;
         for (i, cell) in cells.iter().enumerate() {
+            let cell = unescape_formula(cell);
             let text = cell.trim();
             if text.is_empty() {
                 continue;
             }
             blank = false;
             match self.uses.get(i) {
-                Some(Use::Path) => row.path = plain_path(cell),
+                Some(Use::Path) => row.path = plain_path(&cell),
                 Some(Use::Id) => text.clone_into(&mut row.id),
                 Some(Use::Value(column)) => {
                     let text = checked(&Record::COLUMNS[*column], text)?;
@@ -176,7 +178,7 @@ fn measured_columns(names: &[String], file: &str) -> Finding {
 }
 
 /// The text of a cell, once it is known that the column can hold it.
-fn checked(column: &Column, text: &str) -> Result<String> {
+pub(crate) fn checked(column: &Column, text: &str) -> Result<String> {
     let refused = |expected: &str| {
         bad(format!(
             "column `{}`: `{text}` is not {expected}",
@@ -213,7 +215,7 @@ fn checked(column: &Column, text: &str) -> Result<String> {
 }
 
 /// The column's name without case, white space and a Dublin Core prefix.
-fn plain_name(written: &str) -> String {
+pub(crate) fn plain_name(written: &str) -> String {
     let name = written.trim().to_lowercase();
     let prefixes = ["dcterms:", "dcterms.", "dc:", "dc."];
     let plain = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix));

@@ -49,9 +49,57 @@ pub(crate) fn delimiter(text: &str) -> u8 {
         .map_or(b',', |(delimiter, _)| *delimiter)
 }
 
+/// The lines on which rows begin, counted in the text itself: the CSV reader is one behind after
+/// `\r\n`, and blank lines belong to no row.
+pub(crate) struct Lines<'a> {
+    text: &'a str,
+    at: usize,
+    line: u32,
+}
+
+impl<'a> Lines<'a> {
+    pub(crate) fn of(text: &'a str) -> Self {
+        Self {
+            text,
+            at: 0,
+            line: 1,
+        }
+    }
+
+    /// The line on which a row begins; rows come in the order of the text.
+    pub(crate) fn line(&mut self, cells: &csv::StringRecord) -> u32 {
+        let start = cells
+            .position()
+            .map_or(0, |position| position.byte() as usize);
+        let bytes = self.text.as_bytes();
+        let blank = bytes.iter().skip(start);
+        let blank = blank
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+            .count();
+        let start = (start + blank).clamp(self.at, bytes.len());
+        let breaks = bytes[self.at..start].iter().filter(|byte| **byte == b'\n');
+        self.line += breaks.count() as u32;
+        self.at = start;
+        self.line
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_those_of_the_text() {
+        for text in ["h\na\n\n\"b\nb\"\nc", "h\r\na\r\n\r\n\"b\r\nb\"\r\nc\r\n"] {
+            let mut reader = csv::Reader::from_reader(text.as_bytes());
+            let mut lines = Lines::of(text);
+            let found: Vec<_> = reader
+                .records()
+                .map(|row| lines.line(&row.unwrap()))
+                .collect();
+            assert_eq!(found, [2, 4, 6], "{text:?}");
+        }
+    }
 
     #[test]
     fn delimiters() {

@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod documentation;
+mod exporting;
+mod importing;
 mod merging;
+mod packages;
 mod round_trip;
 mod support;
 mod validation;

@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fonds_catalog::provenance::{
+    Agent, Derivative, DigestWire, Event, EventOutcome, EventType, Model, Sidecar, Source,
+};
 use fonds_catalog::{
     CatalogSummary, CatalogWriter, DerivativeRecord, FailureRecord, Item, RUN_SCHEMA, Record,
     RunFile, Shard, Status,
@@ -97,7 +100,8 @@ pub(crate) fn write(root: &Path, items: &[Item]) -> CatalogSummary {
     for item in items {
         for derivative in &item.derivatives {
             file(root, &derivative.path, &derivative.path);
-            file(root, &format!("{}.prov.json", derivative.path), "{}");
+            let sidecar = sidecar(&item.record, derivative);
+            file(root, &format!("{}.prov.json", derivative.path), &sidecar);
         }
         if !item.record.image_thumb.is_empty() {
             file(root, &item.record.image_thumb[1..], "thumb");
@@ -105,6 +109,62 @@ pub(crate) fn write(root: &Path, items: &[Item]) -> CatalogSummary {
         writer.push(item.clone()).unwrap();
     }
     writer.finish().unwrap()
+}
+
+/// The sidecar of a derivative that a network had its part in.
+pub(crate) fn sidecar(record: &Record, row: &DerivativeRecord) -> String {
+    let derivative = Derivative {
+        path: row.path.clone(),
+        sha256: DigestWire(row.sha256.unwrap()),
+        format: "image/png".into(),
+        puid: Some("fmt/13".into()),
+        width: row.width.unwrap_or(1),
+        height: row.height.unwrap_or(1),
+        ppi: None,
+        usage: None,
+        digital_source_type: Some(row.digital_source_type.clone()),
+    };
+    let source = Source {
+        path: record.filename.clone(),
+        page: row.page.unwrap_or(1),
+        sha256: DigestWire(record.sha256.unwrap()),
+        sha256_after: record.sha256.map(DigestWire),
+        size: record.file_size.unwrap_or(0),
+        puid: None,
+        digital_source_type: None,
+    };
+    let mut sidecar = Sidecar::new(derivative, source, Digest::of(b""));
+    let seed = u128::from(Digest::of(row.path.as_bytes()).to_u64()) << 8;
+    let event = |number: u128, kind: EventType| {
+        let id = uuid::Uuid::from_u128(seed + number);
+        Event::new(id, kind, "2026-11-25T07:10:19Z", EventOutcome::Pass)
+    };
+    let mut changed = event(3, EventType::Modification).of_step("clear", "network");
+    changed.detail = Some("restored by a <network> & more".into());
+    changed.seed = Some(42);
+    changed.outcome = EventOutcome::Warning;
+    changed.outcome_detail = Some("3 tiles at the limit".into());
+    changed.agent = Some(Agent {
+        kind: "software".into(),
+        name: "fonds".into(),
+        version: "0.1.0".into(),
+    });
+    changed.model = Some(Model {
+        name: "clear-1".into(),
+        version: "1".into(),
+        sha256: DigestWire(Digest::of(b"weights")),
+        licence: "MIT".into(),
+        training_data: "photographs".into(),
+    });
+    sidecar.events = vec![
+        event(1, EventType::MessageDigestCalculation),
+        event(2, EventType::Validation),
+        changed,
+        event(4, EventType::Normalization),
+    ];
+    let label = "AI-restored derivative; the unaltered original is kept";
+    sidecar.label.insert("en".into(), label.into());
+    sidecar.to_json().unwrap()
 }
 
 fn file(root: &Path, path: &str, content: &str) {

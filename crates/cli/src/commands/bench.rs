@@ -12,6 +12,7 @@ use crate::exit::{Exit, Outcome};
 use crate::{commands, report};
 
 pub(crate) fn bench(args: &BenchArgs) -> Outcome {
+    super::train::keep_candle_to_one_thread();
     let available = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = args
         .threads

@@ -1,4 +1,4 @@
-//! `fonds catalog`: check catalogs, join the parts of sharded runs.
+//! `fonds catalog`: check catalogs, join the parts of sharded runs, exchange with others.
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,12 @@ pub(crate) fn catalog(command: &CatalogCommand) -> Outcome {
             format,
         } => validate(output, *deep, *format),
         CatalogCommand::Merge { parts, out } => merge(parts, out),
+        CatalogCommand::Query(args) => super::catalog_query::query(args),
+        CatalogCommand::Similar { output, distance } => {
+            super::catalog_query::similar(output, *distance)
+        }
+        CatalogCommand::Export(args) => super::catalog_exchange::export(args),
+        CatalogCommand::Import(args) => super::catalog_exchange::import(args),
     }
 }
 
@@ -32,7 +38,12 @@ fn validate(output: &Path, deep: bool, style: Style) -> Outcome {
         ..ValidateOptions::default()
     };
     let findings = fonds_catalog::validate(output, &options)?;
-    for finding in &findings {
+    Ok(show(output, &findings, style))
+}
+
+/// Prints findings and how many there are; says what they mean.
+pub(super) fn show(path: &Path, findings: &[Finding], style: Style) -> Exit {
+    for finding in findings {
         match style {
             Style::Text => report::line(&finding.to_string()),
             Style::Json => report::line(&as_json(finding).to_string()),
@@ -45,13 +56,13 @@ fn validate(output: &Path, deep: bool, style: Style) -> Outcome {
     let warnings = findings.len() - errors;
     report::error_line(&format!(
         "{}: {errors} errors, {warnings} warnings",
-        output.display()
+        path.display()
     ));
-    Ok(if errors > 0 {
+    if errors > 0 {
         Exit::Problems
     } else {
         Exit::Done
-    })
+    }
 }
 
 fn as_json(finding: &Finding) -> serde_json::Value {

@@ -28,6 +28,9 @@ fn found(pipeline: &str) -> Result<String, Vec<Error>> {
     let text = shipped::text(pipeline).map_err(one)?;
     if is_training(&text) {
         let plan = shipped::training(pipeline, &text)?;
+        if plan.game.needs_second_order() {
+            super::train::switch_second_order_on();
+        }
         let needs = plan.needs(&shipped::folder(pipeline)).map_err(one)?;
         let networks = needs.networks.iter().map(|(name, parameters)| {
             format!("{name} of {} parameters", HumanCount(*parameters as u64))

@@ -2,6 +2,8 @@
 
 mod bench;
 mod catalog;
+mod catalog_exchange;
+mod catalog_query;
 mod check;
 mod clean;
 mod eval;
@@ -9,6 +11,7 @@ mod generate;
 mod init;
 mod inspect;
 mod model;
+mod package;
 mod pipelines;
 mod plan;
 mod run;
@@ -16,6 +19,7 @@ mod sample;
 mod steps;
 mod supervise;
 mod train;
+mod verify;
 
 use anyhow::Result;
 
@@ -37,6 +41,12 @@ pub(crate) fn dispatch(command: Command) -> Result<u8> {
         Command::Eval(args) => eval::eval(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Catalog(command) => catalog::catalog(&command),
+        Command::Verify {
+            path,
+            archive,
+            format,
+        } => verify::verify(&path, archive, format),
+        Command::Package(command) => package::package(&command),
         Command::Clean { output, remove } => clean::clean(&output, remove),
         Command::Init { path } => init::init(&path),
         Command::Completions { shell } => Ok(generate::completions(shell)),

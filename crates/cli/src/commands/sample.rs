@@ -29,7 +29,10 @@ pub(crate) fn sample(args: &SampleArgs) -> Outcome {
             between,
         },
     )?;
-    let is_file = args.out.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("png"));
+    let is_file = args
+        .out
+        .extension()
+        .is_some_and(|ext| ext.eq_ignore_ascii_case("png"));
     if is_file {
         write(&args.out, &found.grid()?)?;
     } else {

@@ -25,6 +25,7 @@ pub(crate) fn train(args: &TrainArgs) -> Outcome {
             return Ok(Exit::of_mistakes(&errors));
         }
     };
+    keep_candle_to_one_thread();
     if plan.game.needs_second_order() {
         switch_second_order_on();
     }
@@ -79,12 +80,25 @@ fn run(
 }
 
 /// candle looks at the variable when a thread takes its first gradient.
+pub(crate) fn switch_second_order_on() {
+    set(SECOND_ORDER, "1");
+}
+
+/// One thread for candle's own operations, unless the user says otherwise: they are small beside the
+/// engine's, and the threads of its pool burn a processor each while they wait for the next one.
+pub(crate) fn keep_candle_to_one_thread() {
+    const VARIABLE: &str = "CANDLE_NUM_THREADS";
+    if std::env::var_os(VARIABLE).is_none() {
+        set(VARIABLE, "1");
+    }
+}
+
 #[expect(
     unsafe_code,
     reason = "the environment is the only way to tell candle, and only the binary may set it"
 )]
-fn switch_second_order_on() {
+fn set(variable: &str, value: &str) {
     // SAFETY: this is the first thread of the process and no other one has been started yet, so
     // nobody reads the environment meanwhile.
-    unsafe { std::env::set_var(SECOND_ORDER, "1") };
+    unsafe { std::env::set_var(variable, value) };
 }

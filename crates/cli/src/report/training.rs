@@ -108,10 +108,9 @@ impl Progress {
                 let output = output.display();
                 super::line(&match stop {
                     None => format!("{step} steps taken -> {output}/models"),
-                    Some(stop) => format!(
-                        "stopped after {step} steps ({}) -> {output}",
-                        why(*stop)
-                    ),
+                    Some(stop) => {
+                        format!("stopped after {step} steps ({}) -> {output}", why(*stop))
+                    }
                 });
             }
         }
@@ -165,7 +164,9 @@ impl Progress {
 }
 
 fn figures_text(figures: &[(&'static str, f64)]) -> String {
-    let texts = figures.iter().map(|(name, value)| format!("{name} {value:.4}"));
+    let texts = figures
+        .iter()
+        .map(|(name, value)| format!("{name} {value:.4}"));
     texts.collect::<Vec<_>>().join("  ")
 }
 
@@ -190,7 +191,9 @@ pub(crate) fn json(event: &TrainEvent) -> Value {
             skipped,
             device,
         } => {
-            let networks = networks.iter().map(|(name, count)| (name.clone(), object!(count)));
+            let networks = networks
+                .iter()
+                .map(|(name, count)| (name.clone(), object!(count)));
             object!({
                 "event": "started", "name": name, "done": done, "steps": steps,
                 "networks": networks.collect::<Map<_, _>>(), "pictures": pictures,
@@ -208,7 +211,10 @@ pub(crate) fn json(event: &TrainEvent) -> Value {
         TrainEvent::Sampled { step, path } => object!({
             "event": "sampled", "step": step, "path": path.display().to_string(),
         }),
-        TrainEvent::Measured { step, figures: found } => object!({
+        TrainEvent::Measured {
+            step,
+            figures: found,
+        } => object!({
             "event": "measured", "step": step, "figures": figures(found),
         }),
         TrainEvent::Warning {
@@ -232,6 +238,8 @@ pub(crate) fn json(event: &TrainEvent) -> Value {
 }
 
 fn figures(found: &[(&'static str, f64)]) -> Map<String, Value> {
-    let entries = found.iter().map(|(name, value)| ((*name).to_owned(), object!(value)));
+    let entries = found
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), object!(value)));
     entries.collect()
 }

@@ -6,11 +6,10 @@
 //! (`main.{n}`), for sides of 32, 64, 128 and 256 pixels alike. Conditions (classes or attributes)
 //! enter the generator beside the noise, through a learned embedding (Mirza and Osindero 2014,
 //! arXiv:1411.1784; key `embed.weight`), and the discriminator by projection (Miyato and Koyama 2018,
-//! arXiv:1802.05637; key `project.weight`).
+//! arXiv:1802.05637; keys under `project`).
 
 use candle_core::Tensor;
 use fonds_core::{Code, Error, Result};
-use fonds_nn::error::TensorResult;
 use fonds_nn::layers::{
     Activation, BatchNorm2d, BatchNormMode, Conv2d, ConvConfig, ConvNorm, ConvTranspose2d,
     ConvTransposeConfig, ConvTransposeNorm, InstanceNorm2d, Norm, SpectralConv2d,
@@ -18,7 +17,7 @@ use fonds_nn::layers::{
 use fonds_nn::weights::Tensors;
 use fonds_nn::{Act, VarBuilder, load};
 
-use super::noise::{Discriminator, NoiseGenerator, expect_condition};
+use super::noise::{Discriminator, NoiseGenerator, Projection, expect_condition};
 use super::normalization::{count, is_counter, kernel};
 
 /// Slope of the discriminator's activations.
@@ -295,7 +294,7 @@ pub struct DcganDiscriminator {
     layers: Vec<Layer>,
     last: Layer,
     /// `project`.
-    project: Option<Tensor>,
+    project: Option<Projection>,
 }
 
 impl DcganDiscriminator {
@@ -335,15 +334,8 @@ impl DcganDiscriminator {
         };
         let top = width(steps - 1);
         let last = Layer::new((top, 1, keep), norm, Activation::None, mode, (&main, index))?;
-        let project = match config.conditions {
-            0 => None,
-            conditions => {
-                let hint = candle_nn::init::DEFAULT_KAIMING_NORMAL;
-                let project = vb.pp("project");
-                let dims = (conditions, top);
-                Some(project.get_with_hints(dims, "weight", hint).in_network()?)
-            }
-        };
+        let spectral = config.norm == CriticNorm::Spectral;
+        let project = Projection::new(config.conditions, top, spectral, &vb)?;
         Ok(Self {
             config: config.clone(),
             layers,
@@ -363,26 +355,10 @@ impl Discriminator for DcganDiscriminator {
         }
         let score = self.last.forward(&y)?.to_tensor()?;
         match (&self.project, condition) {
-            (Some(project), Some(condition)) => {
-                projected(&y.to_tensor()?, condition, project, &score).in_network()
-            }
+            (Some(project), Some(condition)) => project.add_to(&score, &y.to_tensor()?, condition),
             _ => Ok(score),
         }
     }
-}
-
-/// A score `[n, 1, 1, 1]` plus the product of the features `[n, c, h, w]`, summed over the picture,
-/// with those that the condition `[n, k]` asks for.
-pub(super) fn projected(
-    features: &Tensor,
-    condition: &Tensor,
-    project: &Tensor,
-    score: &Tensor,
-) -> candle_core::Result<Tensor> {
-    let wanted = condition.matmul(project)?;
-    let seen = features.flatten_from(2)?.sum(2)?;
-    let agreement = (wanted * seen)?.sum_keepdim(1)?;
-    score + agreement.reshape(score.shape())?
 }
 
 /// A convolution of the discriminator, with what keeps it in bounds.

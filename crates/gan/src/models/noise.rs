@@ -5,7 +5,9 @@ use std::fmt::Debug;
 
 use candle_core::Tensor;
 use fonds_core::{Code, Error, Result};
-use fonds_nn::Act;
+use fonds_nn::error::TensorResult;
+use fonds_nn::layers::{Conv2d, ConvConfig, SpectralConv2d};
+use fonds_nn::{Act, VarBuilder};
 
 /// A generator from noise, and perhaps from a condition, to a picture.
 pub trait NoiseGenerator: Debug + Send + Sync {
@@ -40,6 +42,59 @@ pub trait Discriminator: Debug + Send + Sync {
     /// # Errors
     /// `internal` when a condition is missing or has other values, `oom` when there is no memory.
     fn judge(&self, pictures: &Tensor, condition: Option<&Tensor>) -> Result<Tensor>;
+}
+
+/// What a condition asks of a discriminator's features (Miyato and Koyama 2018); spectrally normalised
+/// where the other layers are. Key: `project.weight` or `project.weight_orig`, `[features,
+/// conditions, 1, 1]`.
+#[derive(Debug)]
+pub(super) enum Projection {
+    Plain(Conv2d),
+    Spectral(SpectralConv2d),
+}
+
+impl Projection {
+    /// None without conditions.
+    pub(super) fn new(
+        conditions: usize,
+        features: usize,
+        spectral: bool,
+        vb: &VarBuilder<'_>,
+    ) -> Result<Option<Self>> {
+        let how = ConvConfig::valid().bias(false);
+        let vb = vb.pp("project");
+        Ok(match (conditions, spectral) {
+            (0, _) => None,
+            (_, true) => Some(Self::Spectral(SpectralConv2d::new(
+                conditions, features, 1, how, vb,
+            )?)),
+            (_, false) => Some(Self::Plain(Conv2d::new(conditions, features, 1, how, vb)?)),
+        })
+    }
+
+    /// The score `[n, 1, 1, 1]` plus the product of the features `[n, c, h, w]`, summed over the
+    /// picture, with those that the condition `[n, k]` asks for.
+    pub(super) fn add_to(
+        &self,
+        score: &Tensor,
+        features: &Tensor,
+        condition: &Tensor,
+    ) -> Result<Tensor> {
+        let (count, values) = condition.dims2().in_network()?;
+        let condition = condition.reshape((count, values, 1, 1)).in_network()?;
+        let condition = Act::from_tensor(condition)?;
+        let wanted = match self {
+            Self::Plain(conv) => conv.forward(&condition)?,
+            Self::Spectral(conv) => conv.forward(&condition)?,
+        };
+        let wanted = wanted.to_tensor()?;
+        let sum = || {
+            let seen = features.flatten_from(2)?.sum(2)?;
+            let agreement = (wanted.flatten_from(1)? * seen)?.sum_keepdim(1)?;
+            score + agreement.reshape(score.shape())?
+        };
+        sum().in_network()
+    }
 }
 
 /// That a condition is there exactly when it is wanted.

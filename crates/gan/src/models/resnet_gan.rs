@@ -17,8 +17,7 @@ use fonds_nn::layers::{
 use fonds_nn::weights::Tensors;
 use fonds_nn::{Act, VarBuilder, load};
 
-use super::dcgan::projected;
-use super::noise::{Discriminator, NoiseGenerator, expect_condition};
+use super::noise::{Discriminator, NoiseGenerator, Projection, expect_condition};
 use super::normalization::{count, is_counter, kernel};
 
 /// PyTorch's.
@@ -254,7 +253,7 @@ pub struct ResNetDiscriminator {
     config: Config,
     blocks: Vec<Reducing>,
     last: SpectralConv2d,
-    project: Option<Tensor>,
+    project: Option<Projection>,
 }
 
 impl ResNetDiscriminator {
@@ -284,15 +283,7 @@ impl ResNetDiscriminator {
         let blocks = blocks.collect::<Result<_>>()?;
         let top = config.width(steps - 1);
         let last = SpectralConv2d::new(top, 1, 1, ConvConfig::valid(), vb.pp("last"))?;
-        let project = match config.conditions {
-            0 => None,
-            conditions => {
-                let hint = candle_nn::init::DEFAULT_KAIMING_NORMAL;
-                let project = vb.pp("project");
-                let dims = (conditions, top);
-                Some(project.get_with_hints(dims, "weight", hint).in_network()?)
-            }
-        };
+        let project = Projection::new(config.conditions, top, true, &vb)?;
         Ok(Self {
             config: config.clone(),
             blocks,
@@ -317,9 +308,7 @@ impl Discriminator for ResNetDiscriminator {
         let point = sum.reshape((batch, channels, 1, 1)).in_network()?;
         let score = self.last.forward(&Act::from_tensor(point)?)?.to_tensor()?;
         match (&self.project, condition) {
-            (Some(project), Some(condition)) => {
-                projected(&features, condition, project, &score).in_network()
-            }
+            (Some(project), Some(condition)) => project.add_to(&score, &features, condition),
             _ => Ok(score),
         }
     }

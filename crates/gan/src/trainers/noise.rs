@@ -304,10 +304,9 @@ impl Noise {
                 return Err(Error::new(Code::Internal, message));
             }
         };
-        let real = into_range(
-            &batch.kind(0)?.narrow(0, 0, count).in_network()?,
-            Range::Signed,
-        )?;
+        // Those of the last step of the discriminator, whose condition the generator has, too.
+        let real = batch.kind(0)?.narrow(0, (parts - 1) * count, count);
+        let real = into_range(&real.in_network()?, Range::Signed)?;
         self.teach_generator(&fake, &real, condition.as_ref(), critic_terms, step)
     }
 

@@ -539,11 +539,12 @@ fn penalties_and_their_gradients_are_those_of_pytorch() {
     ];
     for (name, penalty) in penalties {
         let value = reference.get(&format!("{name}.value"));
-        close(name, &penalty, &value.reshape(()).unwrap(), 1e-10);
+        // The slope of the activation is known in 32 bits.
+        close(name, &penalty, &value.reshape(()).unwrap(), 1e-8);
         let gradients = penalty.backward().unwrap();
         for (key, expected) in reference.under(&format!("{name}.grad")) {
             match gradients.get(weights[&key].as_tensor()) {
-                Some(found) => close(&format!("{name} {key}"), found, &expected, 1e-10),
+                Some(found) => close(&format!("{name} {key}"), found, &expected, 1e-7),
                 // The last bias is gone from gradients of the input.
                 None => close(&key, &expected.zeros_like().unwrap(), &expected, 1e-12),
             }

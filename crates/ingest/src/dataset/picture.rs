@@ -7,7 +7,7 @@ use fonds_image::decode::Document;
 
 use super::Options;
 use crate::planes::{self, Planes};
-use crate::resample::{Area, Edge, Kernel, resample};
+use crate::resample::{Area, Kernel, resample};
 use crate::source::read_source;
 
 /// A decoded picture.
@@ -90,7 +90,7 @@ fn cut(raster: &Raster, area: Area, size: (usize, usize), channels: usize) -> Pl
         ..area
     };
     let kernel = Kernel::Bicubic { a: -0.5 };
-    let mut made = resample(&part, inner, size, kernel, true, Edge::Clamp);
+    let mut made = resample(&part, inner, size, kernel, true);
     made.clamp();
     made
 }

@@ -5,7 +5,7 @@ use fonds_image::color;
 
 use super::{Applied, Recipe};
 use crate::planes::Planes;
-use crate::resample::{Area, Edge, Kernel, resample};
+use crate::resample::{Area, Kernel, resample};
 
 /// An aged picture.
 #[derive(Debug, Clone)]
@@ -78,14 +78,7 @@ fn alpha(raster: &Raster, size: (usize, usize)) -> Planes {
     if size == (width, height) {
         return alpha;
     }
-    resample(
-        &alpha,
-        Area::whole(&alpha),
-        size,
-        Kernel::Bilinear,
-        true,
-        Edge::Clamp,
-    )
+    resample(&alpha, Area::whole(&alpha), size, Kernel::Bilinear, true)
 }
 
 /// Planes as samples of a format, with alpha behind them.

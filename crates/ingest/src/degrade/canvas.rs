@@ -3,7 +3,7 @@
 use super::{Applied, Degraded, Value};
 use crate::draw::Draw;
 use crate::planes::Planes;
-use crate::resample::{Area, Edge, Kernel, resample};
+use crate::resample::{Area, Kernel, resample};
 
 /// The picture, where it is damaged, and what was done to it.
 pub(crate) struct Canvas {
@@ -52,21 +52,21 @@ impl Canvas {
     }
 
     /// Brings picture and mask to another size.
-    pub(super) fn resize(
-        &mut self,
-        size: (usize, usize),
-        kernel: Kernel,
-        antialias: bool,
-        edge: Edge,
-    ) {
-        if size == self.size() {
-            return;
+    pub(super) fn resize(&mut self, size: (usize, usize), kernel: Kernel, antialias: bool) {
+        if size != self.size() {
+            let area = Area::whole(&self.planes);
+            self.replace(resample(&self.planes, area, size, kernel, antialias));
         }
+    }
+
+    /// Puts the same picture in another size in the place of this one.
+    pub(super) fn replace(&mut self, planes: Planes) {
+        let size = (planes.width, planes.height);
         self.unit = self.unit_at_first * size.0 as f32 / self.original.0 as f32;
-        let area = Area::whole(&self.planes);
-        self.planes = resample(&self.planes, area, size, kernel, antialias, edge);
+        self.planes = planes;
         if self.mask.values.iter().any(|&value| value > 0.0) {
-            self.mask = resample(&self.mask, area, size, Kernel::Bilinear, true, Edge::Clamp);
+            let area = Area::whole(&self.mask);
+            self.mask = resample(&self.mask, area, size, Kernel::Bilinear, true);
         } else {
             self.mask = Planes::filled(1, size.1, size.0, 0.0);
         }
@@ -75,7 +75,7 @@ impl Canvas {
     /// The picture in its final size and range.
     pub(super) fn finish(mut self) -> Degraded {
         let kernel = Kernel::Bicubic { a: -0.5 };
-        self.resize(self.target, kernel, true, Edge::Mirror);
+        self.resize(self.target, kernel, true);
         self.planes.clamp();
         self.mask.clamp();
         Degraded {

@@ -2,7 +2,7 @@
 
 use crate::draw::Draw;
 use crate::planes::Planes;
-use crate::resample::{Area, Edge, Kernel, for_rows, resample};
+use crate::resample::{Area, Kernel, for_rows, resample};
 
 /// A plane of values with mean 0 and deviation of about 1 that changes over about `grain` pixels;
 /// each of `octaves` adds detail of half the size and half the height.
@@ -48,23 +48,27 @@ fn layer((width, height): (usize, usize), grain: f32, draw: &mut Draw) -> Planes
         (width, height),
         Kernel::Bicubic { a: -0.5 },
         false,
-        Edge::Clamp,
     )
 }
 
-/// A wavering number along a line: sums of sines of random phase, about −1 to 1.
+/// A wavering number along a line: −1 to 1, smooth, and never the same again.
+///
+/// Values at whole numbers come from a hash, those between from smooth interpolation; several
+/// such waves, each half as long as the one before, are added.
 pub(super) struct Waver {
-    waves: Vec<(f32, f32, f32)>,
+    /// Height, steps in a pixel, and seed.
+    waves: Vec<(f32, f32, u64)>,
 }
 
 impl Waver {
-    /// The longest wave has `length`, each of the following half of it, and `decay` of its height.
+    /// The longest wave has about `length` pixels, each of the following has half of that, and
+    /// `decay` of its height.
     pub(super) fn new(length: f32, waves: usize, decay: f32, draw: &mut Draw) -> Self {
         let mut height = 1.0;
-        let mut frequency = std::f32::consts::TAU / length.max(1e-3);
+        let mut frequency = 2.0 / length.max(1e-3);
         let mut made = Vec::with_capacity(waves);
         for _ in 0..waves {
-            made.push((height, frequency * draw.between(0.7, 1.4), draw.angle()));
+            made.push((height, frequency, draw.bits()));
             height *= decay;
             frequency *= 2.0;
         }
@@ -76,11 +80,24 @@ impl Waver {
     }
 
     pub(super) fn at(&self, place: f32) -> f32 {
-        self.waves
-            .iter()
-            .map(|(height, frequency, phase)| height * (frequency * place + phase).sin())
-            .sum()
+        let wave = |&(height, frequency, seed): &(f32, f32, u64)| {
+            // Half a million steps off, so that lines may run to both sides.
+            let x = place * frequency + 524_288.0 + (seed & 1023) as f32 / 1024.0;
+            let step = x.floor();
+            let t = x - step;
+            let (a, b) = (hashed(seed, step as u64), hashed(seed, step as u64 + 1));
+            height * (a + (b - a) * t * t * (3.0 - 2.0 * t))
+        };
+        self.waves.iter().map(wave).sum()
     }
+}
+
+/// A number between −1 and 1 from two others.
+fn hashed(seed: u64, step: u64) -> f32 {
+    let mut z =
+        (seed ^ step.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 29)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 32)) >> 40) as f32 / (1_u32 << 23) as f32 - 1.0
 }
 
 /// Sets every value of a plane from its pixel.

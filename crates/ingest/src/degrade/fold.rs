@@ -3,8 +3,8 @@
 use std::f32::consts::FRAC_PI_2;
 
 use super::canvas::{Canvas, number};
-use super::field::Waver;
-use super::layer::{Layer, Point};
+use super::field::{Waver, clouds, smoothstep};
+use super::layer::Layer;
 use super::{Damage, Problems, paper};
 use crate::draw::Draw;
 
@@ -27,8 +27,8 @@ impl Default for Fold {
     fn default() -> Self {
         Self {
             count: (1.0, 3.0),
-            width: (1.2, 4.0),
-            broken: (0.35, 0.95),
+            width: (1.5, 5.0),
+            broken: (0.3, 0.9),
             shadow: (0.03, 0.18),
             straight: 0.5,
         }
@@ -78,7 +78,7 @@ impl Fold {
         let shadow = draw.range(self.shadow);
         crease.shade(canvas, 5.0 * width.max(canvas.unit), shadow);
         let mut layer = Layer::new(canvas.size());
-        crease.break_open(&mut layer, width, broken, canvas.unit, draw);
+        crease.break_open(&mut layer, width, broken, draw);
         layer.paint(canvas, color);
     }
 }
@@ -118,7 +118,7 @@ impl Crease {
             heading,
             ends,
             course: Waver::new(diagonal, 5, 0.5, draw),
-            sway: draw.between(0.002, 0.012) * diagonal,
+            sway: draw.between(0.004, 0.03) * diagonal,
             rough: Waver::new(14.0 * unit, 3, 0.8, draw),
             unit,
         }
@@ -127,15 +127,6 @@ impl Crease {
     /// How far beside the straight line it runs.
     fn across(&self, along: f32) -> f32 {
         self.sway * self.course.at(along) + 0.9 * self.unit * self.rough.at(along)
-    }
-
-    fn place(&self, along: f32) -> (f32, f32) {
-        let (sin, cos) = self.heading.sin_cos();
-        let across = self.across(along);
-        (
-            self.middle.0 + along * cos - across * sin,
-            self.middle.1 + along * sin + across * cos,
-        )
     }
 
     /// Light on one side, shadow on the other, fading over `reach` pixels.
@@ -168,38 +159,34 @@ impl Crease {
         }
     }
 
-    fn break_open(&self, layer: &mut Layer, width: f32, broken: f32, unit: f32, draw: &mut Draw) {
-        let step = unit.max(1.0);
-        let (w, h) = (layer.cover.width as f32, layer.cover.height as f32);
-        let depth = Waver::new(90.0 * unit, 5, 0.85, draw);
-        let breadth = Waver::new(30.0 * unit, 4, 0.9, draw);
-        let mut points = Vec::new();
-        let mut along = self.ends.0;
-        while along <= self.ends.1 {
-            let (x, y) = self.place(along);
-            let margin = 20.0 * unit;
-            if x > -margin && y > -margin && x < w + margin && y < h + margin {
-                let gone = depth.at(along) * 1.6 + 2.2 * broken - 0.9 + 0.25 * draw.normal();
-                let wide = (0.55 + 0.9 * breadth.at(along) + 0.25 * draw.normal()).clamp(0.1, 2.0);
-                points.push(Point {
-                    x,
-                    y,
-                    width: width * wide,
-                    cover: gone.clamp(0.0, 0.97),
-                });
-                // Flakes come off beside the line.
-                if gone > 0.4 && draw.chance(0.09 * broken) {
-                    let radius = width * draw.between(0.3, 1.5);
-                    let aside = width * 0.8 * draw.normal();
-                    let (sin, cos) = self.heading.sin_cos();
-                    let place = (x - aside * sin, y + aside * cos);
-                    layer.blot(place, radius, 0.6, unit, 0.95, draw);
-                }
-            } else if !points.is_empty() {
-                break;
+    /// Bares the paper along the line: where it is broken, how wide, and how ragged are three
+    /// different noises.
+    fn break_open(&self, layer: &mut Layer, width: f32, broken: f32, draw: &mut Draw) {
+        let unit = self.unit;
+        let size = (layer.cover.width, layer.cover.height);
+        let depth = Waver::new(160.0 * unit, 6, 0.75, draw);
+        let breadth = Waver::new(50.0 * unit, 4, 0.8, draw);
+        let grain = draw.between(1.5, 3.5) * unit.max(width / 2.0);
+        let ragged = clouds(size, grain, 4, draw);
+        let (sin, cos) = self.heading.sin_cos();
+        let reach = 4.0 * width + self.sway + 2.0 * unit;
+        for (i, out) in layer.cover.values.iter_mut().enumerate() {
+            let x = (i % size.0) as f32 - self.middle.0;
+            let y = (i / size.0) as f32 - self.middle.1;
+            let straight = y * cos - x * sin;
+            let along = x * cos + y * sin;
+            if straight.abs() > reach || along < self.ends.0 || along > self.ends.1 {
+                continue;
             }
-            along += step;
+            let noise = ragged.values[i];
+            let off = (straight - self.across(along)).abs();
+            let gone = 1.3 * depth.at(along) + 2.0 * broken - 0.75 + 0.35 * noise;
+            let wide = width * (0.42 + 0.5 * breadth.at(along)).max(0.12);
+            let edge = wide * (1.0 + 0.6 * noise) - off;
+            // Beside the break the emulsion is worn thin.
+            let worn = 0.4 * (1.0 - off / (2.2 * width)).clamp(0.0, 1.0) * gone.clamp(0.0, 1.0);
+            let bare = (edge + 0.5).clamp(0.0, 1.0) * smoothstep(0.0, 0.35, gone);
+            *out = (0.97 * bare).max(worn * (0.6 + 0.4 * noise).clamp(0.0, 1.0));
         }
-        layer.stroke(&points);
     }
 }

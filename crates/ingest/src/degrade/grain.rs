@@ -21,8 +21,8 @@ impl Default for Grain {
     /// Fast film of the first half of the 20th century.
     fn default() -> Self {
         Self {
-            strength: (0.02, 0.09),
-            size: (0.8, 2.2),
+            strength: (0.01, 0.06),
+            size: (0.6, 1.8),
             color: (0.0, 0.0),
         }
     }

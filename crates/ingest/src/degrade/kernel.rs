@@ -1,7 +1,7 @@
 //! Convolution of a picture with a small kernel, and smoothing with a Gaussian of any size.
 
 use crate::planes::Planes;
-use crate::resample::{Area, Edge, Kernel as Interpolation, for_rows, resample};
+use crate::resample::{Area, Kernel as Interpolation, for_rows, resample};
 
 /// A square kernel of odd size; weights from the left upper corner, row by row.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,19 +84,12 @@ pub(super) fn smooth(planes: &Planes, sigma: f32) -> Planes {
             planes.height.div_ceil(shrink),
         );
         let whole = Area::whole(planes);
-        let small = resample(
-            planes,
-            whole,
-            size,
-            Interpolation::Bilinear,
-            true,
-            Edge::Clamp,
-        );
+        let small = resample(planes, whole, size, Interpolation::Bilinear, true);
         let small = separable(&small, sigma / shrink as f32);
         let back = (planes.width, planes.height);
         let area = Area::whole(&small);
         let cubic = Interpolation::Bicubic { a: -0.5 };
-        return resample(&small, area, back, cubic, false, Edge::Clamp);
+        return resample(&small, area, back, cubic, false);
     }
     separable(planes, sigma)
 }

@@ -37,8 +37,10 @@ mod kernel;
 mod layer;
 mod lens;
 mod low_resolution;
+mod monochrome;
 mod motion;
 mod noise;
+mod polygons;
 mod problems;
 mod recipes;
 mod resize;
@@ -72,6 +74,7 @@ pub use halftone::Halftone;
 pub use jpeg::Jpeg;
 pub use lens::Lens;
 pub use low_resolution::LowResolution;
+pub use monochrome::Monochrome;
 pub use motion::Motion;
 pub use noise::Noise;
 pub use problems::Problem;
@@ -145,6 +148,8 @@ pub enum Effect {
     Round(Round),
     /// Halftone screens.
     Halftone(Halftone),
+    /// Black and white.
+    Monochrome(Monochrome),
     /// Fading.
     Fade(Fade),
     /// Yellowing.
@@ -241,6 +246,7 @@ macro_rules! each {
             Effect::Jpeg($own) => $do,
             Effect::Round($own) => $do,
             Effect::Halftone($own) => $do,
+            Effect::Monochrome($own) => $do,
             Effect::Fade($own) => $do,
             Effect::Yellow($own) => $do,
             Effect::Sepia($own) => $do,

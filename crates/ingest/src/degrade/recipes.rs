@@ -4,8 +4,8 @@ use fonds_core::{Code, Error, Result};
 
 use super::{
     Base, Blur, Dust, Effect, Fade, Fold, Foxing, Grain, Hair, Halftone, Interpolation, Jpeg, Lens,
-    LowResolution, Motion, Noise, Order, Recipe, Resize, Round, Scratch, Sepia, Silver, Sinc,
-    Stain, Step, Tear, Vignette, Yellow,
+    LowResolution, Monochrome, Motion, Noise, Order, Recipe, Resize, Round, Scratch, Sepia, Silver,
+    Sinc, Stain, Step, Tear, Vignette, Yellow,
 };
 
 /// The names that [`Recipe::named`] knows.
@@ -183,6 +183,7 @@ impl Recipe {
         Self {
             scale: 1,
             effects: vec![
+                Step::new(0.8, Effect::Monochrome(Monochrome::default())),
                 Step::new(0.6, Effect::Lens(Lens::default())),
                 Step::new(0.08, Effect::Motion(Motion::default())),
                 Step::new(0.7, Effect::Grain(Grain::default())),

@@ -3,7 +3,7 @@
 use super::canvas::{Canvas, number, text};
 use super::{Damage, Problems};
 use crate::draw::Draw;
-use crate::resample::{Edge, Kernel};
+use crate::resample::{Kernel, imresize};
 
 /// How samples between samples are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,8 +14,9 @@ pub enum Interpolation {
     Bilinear,
     /// Keys's cubic with a = −¾, not antialiased; PyTorch's `bicubic`.
     Bicubic,
-    /// Keys's cubic with a = −½, antialiased, the picture mirrored at its edges: MATLAB's
-    /// `imresize`.
+    /// Keys's cubic with a = −½, antialiased, columns first, rounded to 8 bits after each way: what
+    /// MATLAB's `imresize` made of 8-bit pictures when the low resolutions of Set5, Set14 and others
+    /// were made.
     Matlab,
     /// The nearest sample.
     Nearest,
@@ -146,12 +147,17 @@ impl Interpolation {
 }
 
 pub(super) fn resize(canvas: &mut Canvas, size: (usize, usize), how: Interpolation) {
-    let (kernel, antialias, edge) = match how {
-        Interpolation::Area => (Kernel::Area, false, Edge::Clamp),
-        Interpolation::Bilinear => (Kernel::Bilinear, false, Edge::Clamp),
-        Interpolation::Bicubic => (Kernel::Bicubic { a: -0.75 }, false, Edge::Clamp),
-        Interpolation::Matlab => (Kernel::Bicubic { a: -0.5 }, true, Edge::Mirror),
-        Interpolation::Nearest => (Kernel::Nearest, false, Edge::Clamp),
+    let (kernel, antialias) = match how {
+        Interpolation::Area => (Kernel::Area, false),
+        Interpolation::Bilinear => (Kernel::Bilinear, false),
+        Interpolation::Bicubic => (Kernel::Bicubic { a: -0.75 }, false),
+        Interpolation::Nearest => (Kernel::Nearest, false),
+        Interpolation::Matlab => {
+            if size != canvas.size() {
+                canvas.replace(imresize(&canvas.planes, size));
+            }
+            return;
+        }
     };
-    canvas.resize(size, kernel, antialias, edge);
+    canvas.resize(size, kernel, antialias);
 }

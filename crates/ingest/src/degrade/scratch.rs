@@ -126,16 +126,16 @@ impl Line {
         let steps = (self.length / step).ceil().max(2.0) as usize;
         // Three wavers: where it runs, how deep it is (with places where it lifts off), how wide.
         let course = Waver::new(self.length, 4, 0.3, draw);
-        let depth = Waver::new(draw.between(30.0, 300.0) * unit, 4, 0.8, draw);
+        let depth = Waver::new(draw.between(0.2, 1.5) * self.length, 6, 0.75, draw);
         let breadth = Waver::new(40.0 * unit, 3, 0.7, draw);
         let sway = draw.between(0.0, 0.012) * self.length;
-        let gaps = draw.between(-0.6, 0.5);
+        let gaps = draw.between(-0.7, 0.15);
         let (sin, cos) = self.heading.sin_cos();
         let point = |i: usize| {
             let along = i as f32 * step - self.length / 2.0;
             let across = self.aside + sway * course.at(along);
             let end = 1.0 - (2.0 * along / self.length).abs().min(1.0).powi(6);
-            let deep = ((depth.at(along) - gaps) * 3.0 + 0.8).clamp(0.0, 1.0);
+            let deep = ((depth.at(along) - gaps) * 4.0 + 0.5).clamp(0.0, 1.0);
             Point {
                 x: self.middle.0 + along * cos - across * sin,
                 y: self.middle.1 + along * sin + across * cos,

@@ -55,8 +55,8 @@ impl Damage for Silver {
         for (i, cover) in layer.cover.values.iter_mut().enumerate() {
             let (x, y) = ((i % width) as f32, (i / width) as f32);
             let edge = x.min(y).min(width as f32 - x).min(height as f32 - y) / short;
-            let front = reach * (1.0 + 0.45 * surface.values[i]);
-            let near = smoothstep(front, 0.2 * front, edge);
+            let front = (reach * (1.0 + 0.45 * surface.values[i])).max(0.002);
+            let near = 1.0 - smoothstep(0.1 * front, front, edge);
             let dark = (1.0 - 1.4 * luma.values[i]).clamp(0.0, 1.0);
             *cover = (strength * near * dark * (0.85 + 0.15 * fine.values[i])).clamp(0.0, 1.0);
         }

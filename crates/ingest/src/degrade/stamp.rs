@@ -8,10 +8,10 @@ use fonds_image::decode::Document;
 
 use super::canvas::{Canvas, number};
 use super::layer::Layer;
-use super::{Damage, Problems, shade};
+use super::{Damage, Problems, polygons, shade};
 use crate::draw::Draw;
 use crate::planes::Planes;
-use crate::resample::{Area, Edge, Kernel, resample};
+use crate::resample::{Area, Kernel, resample};
 use crate::select::{PICTURES, Selection, WalkOptions};
 use crate::source::read_source;
 use crate::walk::{Fate, walk};
@@ -19,12 +19,13 @@ use crate::walk::{Fate, walk};
 /// Stamps, turned, scaled and laid anywhere.
 ///
 /// The pictures of the folder, and of the folders in it, are read when the first of them is used.
-/// Of a stamp only its alpha counts, and of one without alpha its luma.
+/// Of a stamp only its alpha counts, and of one without alpha its luma. A JSON file holds outlines
+/// of damage, each of which is a stamp (see `polygons.rs`).
 #[derive(Debug, Clone)]
 pub struct Stamp {
     /// The folder.
     pub folder: PathBuf,
-    /// Globs of which a stamp's path must match one; none means all pictures.
+    /// Globs of which a stamp's path must match one; none means all pictures and JSON files.
     pub include: Vec<String>,
     /// How many.
     pub count: (f32, f32),
@@ -131,14 +132,7 @@ fn lay(layer: &mut Layer, stamp: &Planes, scale: f32, cover: f32, draw: &mut Dra
     let size = (scaled(stamp.width, scale), scaled(stamp.height, scale));
     // Made smaller first, so that fine lines do not break up.
     let small = if scale < 1.0 {
-        resample(
-            stamp,
-            Area::whole(stamp),
-            size,
-            Kernel::Bilinear,
-            true,
-            Edge::Clamp,
-        )
+        resample(stamp, Area::whole(stamp), size, Kernel::Bilinear, true)
     } else {
         stamp.clone()
     };
@@ -182,10 +176,9 @@ fn sample(plane: &Planes, x: f32, y: f32) -> f32 {
 
 /// The covers of all stamps, in the order of their paths.
 fn load(folder: &Path, include: &[String]) -> Result<Vec<Planes>> {
-    let include = if include.is_empty() {
-        vec![PICTURES.to_owned()]
-    } else {
-        include.to_vec()
+    let include = match include {
+        [] => vec![PICTURES.to_owned(), "**/*.json".to_owned()],
+        globs => globs.to_vec(),
     };
     let selection = Selection::new(&WalkOptions {
         include,
@@ -195,33 +188,39 @@ fn load(folder: &Path, include: &[String]) -> Result<Vec<Planes>> {
     for found in walk(folder, &selection)?.files {
         if matches!(found.fate, Fate::Selected) {
             let path = found.on_disk(folder);
-            stamps.push(read(&path).map_err(|error| error.at_path(&path))?);
+            stamps.extend(read(&path).map_err(|error| error.at_path(&path))?);
         }
     }
     if stamps.is_empty() {
         let error = Error::new(Code::InvalidRequest, "there are no stamps in the folder");
-        return Err(error.hint("a stamp is a PNG or WebP picture with alpha"));
+        return Err(error.hint("a stamp is a picture with alpha, or an outline in a JSON file"));
     }
     Ok(stamps)
 }
 
-fn read(path: &Path) -> Result<Planes> {
+fn read(path: &Path) -> Result<Vec<Planes>> {
     let source = read_source(path, &Limits::DEFAULT)?;
+    if path
+        .extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("json"))
+    {
+        return polygons::read(&source.bytes);
+    }
     let raster = Document::open(&source.bytes, &Limits::DEFAULT)?
         .decode(0)?
         .raster;
     if !raster.format().alpha {
-        return Planes::from_raster(raster, 1);
+        return Ok(vec![Planes::from_raster(raster, 1)?]);
     }
     let channels = raster.format().channels();
     let alpha = with_samples!(raster.samples(), samples => {
         let alpha = samples.iter().skip(channels - 1).step_by(channels);
         alpha.map(|&sample| fonds_core::Sample::to_unit(sample)).collect::<Vec<f32>>()
     });
-    Ok(Planes {
+    Ok(vec![Planes {
         channels: 1,
         height: raster.height() as usize,
         width: raster.width() as usize,
         values: alpha,
-    })
+    }])
 }

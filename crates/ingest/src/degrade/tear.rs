@@ -95,14 +95,15 @@ impl Tear {
         };
         let heading = inwards + draw.between(-0.7, 0.7);
         let course = Waver::new(length * 1.3, 4, 0.7, draw);
-        let step = (1.5 * unit).max(1.0);
+        let jags = Waver::new(9.0 * unit, 3, 0.8, draw);
+        let step = (0.8 * unit).max(0.8);
         let steps = (length / step).ceil().max(2.0) as usize;
         let mut lining = Vec::with_capacity(steps + 1);
         let mut open = Vec::with_capacity(steps + 1);
         for i in 0..=steps {
             let along = i as f32 / steps as f32;
             let taper = (1.0 - along).powf(0.8);
-            let jag = 1.0 + 0.35 * draw.normal();
+            let jag = 1.0 + 0.8 * jags.at(i as f32 * step);
             let lined = (width * taper * jag + 1.2 * unit).max(0.6 * unit);
             // Only the mouth gapes; further in the edges touch.
             let gapes = (width * (0.75 - 1.3 * along) * jag).max(0.0);
@@ -118,7 +119,7 @@ impl Tear {
                 width: gapes,
                 cover: if gapes > 0.5 { 1.0 } else { 0.0 },
             });
-            let turn = heading + 0.9 * course.at(along * length) + 0.35 * draw.normal();
+            let turn = heading + 1.3 * course.at(along * length) + 0.25 * draw.normal();
             x += step * turn.cos();
             y += step * turn.sin();
         }

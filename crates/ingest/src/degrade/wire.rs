@@ -437,6 +437,7 @@ effects! {
     Jpeg as JpegWire { quality: Range, subsampled: f32, times: Range, shifted: bool }
     Round as RoundWire {}
     Halftone as HalftoneWire { pitch: Range, angle: Range, soft: Range }
+    Monochrome as MonochromeWire { red: Range }
     Fade as FadeWire { black: Range, white: Range, gamma: Range, cast: Range }
     Yellow as YellowWire { strength: Range, uneven: Range }
     Sepia as SepiaWire { strength: Range, hue: Range }

@@ -521,7 +521,11 @@ fn degraded_samples_are_pairs_of_one_place() {
         };
         for (x, y) in [(3, 2), (4, 3), (2, 4)] {
             let found = small.values[y * 8 + x];
-            assert!((found - mean(x, y)).abs() < 1e-4, "{found} {}", mean(x, y));
+            assert!(
+                (found - mean(x, y)).abs() < 0.0021,
+                "{found} {}",
+                mean(x, y)
+            );
         }
     }
     let (a, b) = (folder.path().to_owned(), folder.path().to_owned());

@@ -93,7 +93,8 @@ fn gate(x: &Tensor, y: &Tensor, factors: [f64; 2]) -> Result<Tensor> {
         let [high, low] = factors;
         return y * positive.affine(high - low, low)?;
     }
-    Pair::Gate(factors).of(x, y)
+    // Detached: candle expects a gradient for each argument that it tracks.
+    Pair::Gate(factors).of(&x.detach(), y)
 }
 
 /// Values of channels as a tensor that goes across all others.

@@ -43,7 +43,7 @@ impl Activation {
         match self {
             Self::None => Ok(x.clone()),
             Self::Relu => gradient::leaky_relu(x, 0.0),
-            Self::LeakyRelu(slope) => gradient::leaky_relu(x, f64::from(*slope)),
+            Self::LeakyRelu(slope) => gradient::leaky_relu(x, as_written(*slope)),
             Self::PRelu(slopes) => gradient::prelu(x, slopes),
             Self::Tanh => x.tanh(),
             Self::Sigmoid => candle_nn::ops::sigmoid(x),
@@ -61,6 +61,12 @@ impl Activation {
             Self::Sigmoid => engine::Activation::Sigmoid,
         })
     }
+}
+
+/// The number that a slope was written as: 0.2, where its 32 bits alone say 0.200000003. What is
+/// computed in 64 bits shall not depend on them.
+fn as_written(slope: f32) -> f64 {
+    slope.to_string().parse().unwrap_or(f64::from(slope))
 }
 
 impl Act {

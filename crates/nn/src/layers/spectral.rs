@@ -104,7 +104,9 @@ impl SpectralConv2d {
     /// `oom` when there is no memory.
     pub fn sigma(&self) -> Result<Tensor> {
         let sigma = || {
-            let matrix = self.weight_orig.flatten_from(1)?;
+            // In the numbers of the vectors: they stay in 32 bits where weights have fewer.
+            let matrix = self.weight_orig.to_dtype(self.weight_v.dtype())?;
+            let matrix = matrix.flatten_from(1)?;
             // Copies: a step of power iteration between this forward and its backward changes the
             // vectors in place.
             let column = self.weight_v.detach().copy()?.unsqueeze(1)?;
@@ -120,6 +122,7 @@ impl SpectralConv2d {
     /// `oom` when there is no memory.
     pub fn weight(&self) -> Result<Tensor> {
         let sigma = self.sigma()?;
+        let sigma = sigma.to_dtype(self.weight_orig.dtype()).in_network()?;
         self.weight_orig.broadcast_div(&sigma).in_network()
     }
 

@@ -27,7 +27,8 @@ impl Moments {
         let count = features.len();
         let len = features.first().map_or(0, Vec::len);
         if count < 2 || features.iter().any(|vector| vector.len() != len) {
-            let message = format!("{count} pictures are too few to compare, or of unequal features");
+            let message =
+                format!("{count} pictures are too few to compare, or of unequal features");
             let error = Error::new(Code::InvalidRequest, message);
             return Err(error.hint("give at least two pictures; hundreds make a steady figure"));
         }
@@ -111,7 +112,9 @@ pub fn frechet_distance(one: &Moments, other: &Moments) -> Result<f64> {
     }
     let (values, _) = symmetric_eigen(&symmetric, len)?;
     let root: f64 = values.iter().map(|value| value.max(0.0).sqrt()).sum();
-    Ok(shift + trace(&one.covariance) + trace(&other.covariance) - 2.0 * root)
+    // Rounding can take the distance of equal sets below zero.
+    let distance = shift + trace(&one.covariance) + trace(&other.covariance) - 2.0 * root;
+    Ok(distance.max(0.0))
 }
 
 /// The kernel distance: the unbiased estimate of the squared maximum mean discrepancy with the

@@ -17,6 +17,7 @@
 
 mod eigen;
 mod frechet;
+mod gaussian;
 mod lpips;
 mod picture;
 mod psnr;
@@ -24,6 +25,7 @@ mod ssim;
 mod tone;
 
 pub use frechet::{Moments, frechet_distance, kernel_distance};
+pub use gaussian::Gaussian;
 pub use lpips::{Lpips, lpips_layer};
 pub use picture::Picture;
 pub use psnr::{mean_squared_error, psnr};

@@ -134,10 +134,7 @@ impl State {
         for (_, tensor) in self.tensors.iter().filter(|(name, _)| wanted(name)) {
             let squares = tensor.sqr().and_then(|squares| squares.sum_all());
             let squares = squares.and_then(|sum| sum.to_dtype(DType::F64));
-            sum += squares
-                .in_network()?
-                .to_scalar::<f64>()
-                .in_network()?;
+            sum += squares.in_network()?.to_scalar::<f64>().in_network()?;
         }
         Ok(sum.sqrt())
     }
@@ -184,7 +181,10 @@ mod tests {
         put("b.moments.x", &[1.0, 1.0]);
         assert_eq!(state.not_finite().unwrap(), None);
         assert_eq!(state.count_values(|name| name.contains(".weights.")), 3);
-        assert_eq!(state.norm(|name| name.starts_with("b.weights")).unwrap(), 4.0);
+        assert_eq!(
+            state.norm(|name| name.starts_with("b.weights")).unwrap(),
+            4.0
+        );
         for bad in [f32::NAN, f32::INFINITY] {
             let tensor = Tensor::new(&[0.0, bad], &Device::Cpu).unwrap();
             state.tensors.insert("b.moments.x".to_owned(), tensor);

@@ -30,6 +30,11 @@ pub enum Initialization {
         /// A factor on the deviation.
         scale: f64,
     },
+    /// As [`Initialization::PyTorch`], but within residual dense blocks (keys with `rdb` in them) as [`Initialization::Kaiming`]: how ESRGAN and BasicSR begin.
+    DenseBlocks {
+        /// A factor on the deviation in the blocks; ESRGAN's is 0.1.
+        scale: f64,
+    },
     /// Uniform within ±√(6 / (inputs + outputs)); biases 0. Glorot and Bengio 2010; Miyato et al. 2018.
     Xavier,
 }
@@ -37,6 +42,14 @@ pub enum Initialization {
 impl Initialization {
     /// The values at a key of this shape, of which the layer says `hint`.
     fn values(self, name: &str, shape: &Shape, hint: Init, chance: &mut Chance) -> Result<Tensor> {
+        if let Self::DenseBlocks { scale } = self {
+            let how = if name.to_lowercase().contains("rdb") {
+                Self::Kaiming { scale }
+            } else {
+                Self::PyTorch
+            };
+            return how.values(name, shape, hint, chance);
+        }
         let (dtype, device) = (DType::F64, &Device::Cpu);
         let dims = shape.dims();
         if is_singular_vector(name) {
@@ -63,7 +76,7 @@ impl Initialization {
         let field: usize = dims[2..].iter().product();
         let (inputs, outputs) = ((dims[1] * field) as f64, (dims[0] * field) as f64);
         match self {
-            Self::PyTorch => {
+            Self::PyTorch | Self::DenseBlocks { .. } => {
                 let bound = 1.0 / inputs.sqrt();
                 chance.uniform_tensor(shape.clone(), (-bound, bound), dtype, device)
             }

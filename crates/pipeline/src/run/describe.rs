@@ -7,6 +7,7 @@ use fonds_image::facts::{Metadata, PageFacts};
 use fonds_image::measure::Survey;
 use fonds_image::sniff::{Identity, extension_matches};
 
+use crate::filename::FilenamePattern;
 use crate::plan::CatalogDefaults;
 use crate::run::chain::{Trace, Verdict};
 use crate::run::output::Derivative;
@@ -31,6 +32,12 @@ pub(super) fn defaults(record: &mut Record, defaults: &CatalogDefaults) {
     "image".clone_into(&mut record.display_template);
 }
 
+/// What the name of the file says; it wins over what was written into the file.
+pub(super) fn filename(record: &mut Record, patterns: &[FilenamePattern], path: &RelPath) {
+    let mut patterns = patterns.iter();
+    patterns.find(|pattern| pattern.fill(path, record));
+}
+
 /// Where a web site that copies the archive to `/objects` finds the original.
 pub(super) fn location(record: &mut Record) {
     record.object_location = format!("/objects/{}", record.filename);
@@ -40,6 +47,7 @@ pub(super) fn location(record: &mut Record) {
 pub(super) fn metadata(
     record: &mut Record,
     metadata: &Metadata,
+    patterns: &[FilenamePattern],
     path: &RelPath,
     flags: &mut Flags,
 ) {
@@ -69,6 +77,7 @@ pub(super) fn metadata(
     record.subject.clone_from(&metadata.subjects);
     record.latitude = metadata.latitude;
     record.longitude = metadata.longitude;
+    filename(record, patterns, path);
     if record.title.is_empty() {
         path.stem().clone_into(&mut record.title);
         flags.insert(Flag::TitleFromFilename);
@@ -90,6 +99,7 @@ pub(super) fn page_row(parent: &Record, number: u32) -> Record {
     let mut row = parent.page_row(number);
     row.title = format!("{} (page {number})", parent.title);
     row.creator.clone_from(&parent.creator);
+    row.date.clone_from(&parent.date);
     row.source.clone_from(&parent.source);
     row.language.clone_from(&parent.language);
     row.rights.clone_from(&parent.rights);

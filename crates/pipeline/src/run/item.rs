@@ -282,6 +282,8 @@ impl Work<'_> {
         record.sha256 = Some(self.source.fingerprint.digest);
         describe::identity(&mut record, identity);
         describe::defaults(&mut record, &self.plan().catalog);
+        let patterns = &self.plan().catalog.filename_patterns;
+        describe::filename(&mut record, patterns, &self.job.path);
         describe::location(&mut record);
         stamp_run(self.context, &mut record);
         record
@@ -299,7 +301,14 @@ impl Work<'_> {
             flags,
             ..Pages::default()
         };
-        describe::metadata(&mut record, &metadata, &self.job.path, &mut pages.flags);
+        let patterns = &self.plan().catalog.filename_patterns;
+        describe::metadata(
+            &mut record,
+            &metadata,
+            patterns,
+            &self.job.path,
+            &mut pages.flags,
+        );
         describe::name(&self.job.path, identity, &mut pages.flags);
         for page in 0..count {
             let number = (count > 1).then_some(page + 1);

@@ -28,8 +28,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use fonds_catalog::HumanMetadata;
 use fonds_catalog::provenance::Environment;
+use fonds_catalog::{EDITS_FILE, HumanMetadata};
 use fonds_core::{Code, Error, ObjectId, ObjectIds, Result};
 use fonds_ingest::{
     Fate, Found, Globs, Selection, Shard, Walk, WalkOptions, in_shard, roots_overlap, walk,
@@ -43,9 +43,9 @@ use crate::step::RunsOn;
 pub use assemble::record_exit;
 pub use clean::{CleanReport, clean};
 pub(crate) use clock::Clock;
+pub use inflight::interrupted;
 #[cfg(feature = "restore")]
 pub(crate) use lock::Lock;
-pub use inflight::interrupted;
 pub(crate) use output::{SMALL, THUMB};
 pub use work::Retry;
 
@@ -280,7 +280,7 @@ fn context(
         plan_digest: plan.digest().to_string(),
         output: options.output.clone(),
         run_id: Uuid::now_v7().to_string(),
-        human: human_metadata(plan, &options.input)?,
+        human: human_metadata(plan, &options.input, &options.output)?,
         verify: options.verify,
         retry: options.retry.clone(),
         environment: environment(plan, options.workers),
@@ -288,13 +288,20 @@ fn context(
     })
 }
 
-fn human_metadata(plan: &Plan, input: &Path) -> Result<HumanMetadata> {
-    let path = input.join(&plan.catalog.metadata);
-    if path.is_file() {
-        HumanMetadata::read(&path)
-    } else {
-        Ok(HumanMetadata::default())
-    }
+/// What people wrote into the archive, and after it what was imported into the output.
+fn human_metadata(plan: &Plan, input: &Path, output: &Path) -> Result<HumanMetadata> {
+    let read = |path: &Path| {
+        if path.is_file() {
+            HumanMetadata::read(path).map(Some)
+        } else {
+            Ok(None)
+        }
+    };
+    let metadata = read(&input.join(&plan.catalog.metadata))?.unwrap_or_default();
+    Ok(match read(&output.join(EDITS_FILE))? {
+        Some(edits) => metadata.then(edits),
+        None => metadata,
+    })
 }
 
 /// Gets all steps ready, before any picture is looked at.

@@ -1,5 +1,6 @@
 //! The built-in steps: thin adapters from a pipeline file's keys to operations.
 
+mod age;
 mod binarize;
 mod clahe;
 mod classical;
@@ -34,6 +35,7 @@ pub(crate) struct Context {
 /// All built-in kinds.
 pub(crate) fn all(context: &Context) -> Vec<StepKind> {
     let mut kinds = vec![
+        age::kind(),
         binarize::kind(),
         clahe::kind(),
         crop::kind(),

@@ -176,7 +176,11 @@ impl Canvas {
         let x = right.saturating_sub(label.len() * ADVANCE);
         self.text(x, lower + 6, &label, INK);
         for point in &curve.points {
-            self.vertical(x_of(point.last_step), (y_of(point.least), y_of(point.most)), BAND);
+            self.vertical(
+                x_of(point.last_step),
+                (y_of(point.least), y_of(point.most)),
+                BAND,
+            );
         }
         let mut before = (x_of(start), y_of(first.mean()));
         for point in &curve.points {

@@ -89,8 +89,14 @@ pub(super) fn read(mut args: Args<'_, '_>) -> DataPlan {
     let defaults = Options::default();
     let place = args.offset();
     if place > 0 && !args.has("from") {
-        let error = Error::new(Code::InvalidRequest, "`data` does not say where pictures are");
-        args.report(place, error.hint("add a line such as: from.folder = { path = \"pictures\" }"));
+        let error = Error::new(
+            Code::InvalidRequest,
+            "`data` does not say where pictures are",
+        );
+        args.report(
+            place,
+            error.hint("add a line such as: from.folder = { path = \"pictures\" }"),
+        );
     }
     let source = tagged(&mut args, "from", &SOURCES).and_then(|(kind, args)| source(&kind, args));
     let size = args.take::<usize>("size").map(|at| (at.value, at.value));

@@ -91,15 +91,24 @@ fn card(export: &Export, told: &Told<'_>) -> String {
         line(format_args!("{}\n", plan.description));
     }
     line(format_args!("| | |\n|---|---|"));
-    line(format_args!("| network | {}, {parameters} values |", export.what));
+    line(format_args!(
+        "| network | {}, {parameters} values |",
+        export.what
+    ));
     line(format_args!("| trainer | `{}` |", plan.game.kind()));
     line(format_args!(
         "| steps | {} of {}, {} samples each |",
         told.step, plan.steps, plan.batch
     ));
     line(format_args!("| seed | {} |", plan.seed.value()));
-    line(format_args!("| trained by | fonds {} |", env!("CARGO_PKG_VERSION")));
-    line(format_args!("| configuration (SHA-256) | `{}` |", plan.digest()));
+    line(format_args!(
+        "| trained by | fonds {} |",
+        env!("CARGO_PKG_VERSION")
+    ));
+    line(format_args!(
+        "| configuration (SHA-256) | `{}` |",
+        plan.digest()
+    ));
     line(format_args!(
         "| pictures | {}, and {} left out; {} × {} pixels, {} channels |",
         told.pictures,
@@ -108,14 +117,25 @@ fn card(export: &Export, told: &Told<'_>) -> String {
         plan.data.options.size.1,
         plan.data.options.channels
     ));
-    line(format_args!("| pictures (SHA-256) | `{}` |", told.data_digest));
+    line(format_args!(
+        "| pictures (SHA-256) | `{}` |",
+        told.data_digest
+    ));
     if !told.classes.is_empty() {
         line(format_args!("| classes | {} |", told.classes.join(", ")));
     }
-    line(format_args!("| licence of the weights | *to be filled in* |"));
-    line(format_args!("| source and licence of the pictures | *to be filled in* |"));
-    line(format_args!("| meant for, not meant for | *to be filled in* |"));
-    line(format_args!("\n## Losses at the end\n\n| loss | value |\n|---|---:|"));
+    line(format_args!(
+        "| licence of the weights | *to be filled in* |"
+    ));
+    line(format_args!(
+        "| source and licence of the pictures | *to be filled in* |"
+    ));
+    line(format_args!(
+        "| meant for, not meant for | *to be filled in* |"
+    ));
+    line(format_args!(
+        "\n## Losses at the end\n\n| loss | value |\n|---|---:|"
+    ));
     for (name, value) in told.losses {
         line(format_args!("| `{name}` | {value:.6} |"));
     }
@@ -135,7 +155,10 @@ fn card(export: &Export, told: &Told<'_>) -> String {
     }
     line(format_args!("\n## Memorisation\n"));
     line(format_args!("{}", memorisation(told)));
-    line(format_args!("\n## Configuration\n\n```toml\n{}\n```", plan.text.trim()));
+    line(format_args!(
+        "\n## Configuration\n\n```toml\n{}\n```",
+        plan.text.trim()
+    ));
     text
 }
 

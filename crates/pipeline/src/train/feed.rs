@@ -47,11 +47,21 @@ fn row(sample: &Sample, conditions: usize) -> Result<Vec<f32>> {
 }
 
 /// Up to `count` samples, evenly from the whole data set, always the same; pictures that cannot be
-/// used are passed over.
+/// used are passed over. Where pictures give several samples in an epoch, so they do here, cut at
+/// other places.
 pub(super) fn fixed(dataset: &Arc<Dataset>, count: usize, seed: u64) -> Vec<Sample> {
     let len = dataset.len();
-    let count = count.min(len);
-    let spread = (0..count).map(|number| number * len / count);
-    let samples = spread.filter_map(|index| dataset.sample(index, seed).ok());
+    let count = count.min(dataset.epoch_len());
+    let places = (0..count).map(|number| {
+        if count <= len {
+            (number * len / count, 0)
+        } else {
+            (number % len, number / len)
+        }
+    });
+    let samples = places.filter_map(|(index, round)| {
+        let seed = seed.wrapping_add(round as u64);
+        dataset.sample(index, seed).ok()
+    });
     samples.collect()
 }

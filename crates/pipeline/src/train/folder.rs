@@ -107,7 +107,12 @@ impl Folder {
 
     /// Removes what a process that died left under temporary names.
     pub(super) fn sweep(&self) -> Result<()> {
-        for folder in [self.root.clone(), self.checkpoints(), self.samples(), self.models()] {
+        for folder in [
+            self.root.clone(),
+            self.checkpoints(),
+            self.samples(),
+            self.models(),
+        ] {
             if !folder.exists() {
                 continue;
             }
@@ -236,7 +241,12 @@ mod tests {
         for step in [5, 10, 15] {
             folder.save(&state(), &about(step), 2).unwrap();
         }
-        let steps: Vec<u64> = folder.list().unwrap().iter().map(|(step, _)| *step).collect();
+        let steps: Vec<u64> = folder
+            .list()
+            .unwrap()
+            .iter()
+            .map(|(step, _)| *step)
+            .collect();
         assert_eq!(steps, [15, 10]);
         let (state, found) = Folder::load(&folder.checkpoint(15)).unwrap();
         assert_eq!((state.counts["steps"], found), (3, about(15)));
@@ -250,7 +260,11 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         for cut in [0, 7, whole.len() / 2, whole.len() - 1] {
             fs::write(&path, &whole[..cut]).unwrap();
-            assert_eq!(Folder::load(&path).unwrap_err().code(), Code::Corrupt, "{cut}");
+            assert_eq!(
+                Folder::load(&path).unwrap_err().code(),
+                Code::Corrupt,
+                "{cut}"
+            );
         }
         let text = String::from_utf8_lossy(&whole);
         let at = text.find("count steps\":\"3").unwrap() + "count steps\":\"".len();
@@ -258,7 +272,10 @@ mod tests {
         wrong[at] = b'4';
         fs::write(&path, &wrong).unwrap();
         let error = Folder::load(&path).unwrap_err();
-        assert!(error.to_string().contains("not what was written"), "{error}");
+        assert!(
+            error.to_string().contains("not what was written"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -276,7 +293,9 @@ mod tests {
     fn unfinished_files_are_swept() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::create(temporary.path()).unwrap();
-        let left = folder.checkpoints().join(".step-00000001.safetensors.part-7");
+        let left = folder
+            .checkpoints()
+            .join(".step-00000001.safetensors.part-7");
         fs::write(&left, b"half").unwrap();
         folder.sweep().unwrap();
         assert!(!left.exists());

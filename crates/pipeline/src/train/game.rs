@@ -122,7 +122,13 @@ impl Game {
 
     /// Whether classes or attributes of the data are used.
     pub fn is_conditional(&self) -> bool {
-        matches!(self, Self::Noise { embedding: Some(_), .. })
+        matches!(
+            self,
+            Self::Noise {
+                embedding: Some(_),
+                ..
+            }
+        )
     }
 
     /// The factor on the generator's learning rate at a step.
@@ -265,7 +271,11 @@ fn seer(path: &Path, device: &Device) -> Result<Arc<dyn Features>> {
         dtype: DType::F32,
     };
     if let Some(config) = SqueezeNetConfig::recognize(&weights.tensors) {
-        return Ok(Arc::new(SqueezeNet::load(&config, &weights.tensors, &backend)?));
+        return Ok(Arc::new(SqueezeNet::load(
+            &config,
+            &weights.tensors,
+            &backend,
+        )?));
     }
     if let Some(config) = VggConfig::recognize(&weights.tensors) {
         return Ok(Arc::new(Vgg::load(&config, &weights.tensors, &backend)?));
@@ -282,7 +292,8 @@ pub(super) fn validate(game: &Game, data: &DataPlan) -> Result<()> {
             let mut setup = setup.clone();
             if let Some(embedding) = embedding {
                 if !data.has_labels() {
-                    let message = "`conditional` needs classes or attributes, and the data has none";
+                    let message =
+                        "`conditional` needs classes or attributes, and the data has none";
                     let error = Error::new(Code::InvalidRequest, message);
                     return Err(error.hint("give it from.class_folders or from.celeba"));
                 }
@@ -303,7 +314,11 @@ pub(super) fn validate(game: &Game, data: &DataPlan) -> Result<()> {
             setup.validate()
         }
         Game::SuperResolution(game) => {
-            let scale = data.options.degrade.as_ref().map_or(1, |recipe| recipe.scale);
+            let scale = data
+                .options
+                .degrade
+                .as_ref()
+                .map_or(1, |recipe| recipe.scale);
             let scale = scale.max(data.options.pair_scale);
             let (up, down) = game.generator.scale();
             if up != scale * down {
@@ -325,4 +340,3 @@ fn validate_translator(translator: &Translator) -> Result<()> {
         Translator::ResNet(config) => config.validate(),
     }
 }
-

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use fonds_core::{Error, Result};
-use fonds_ingest::dataset::Dataset;
-use fonds_nn::train::{Batch, Pixels, Trainer};
+use fonds_core::{Error, Result, Seed};
+use fonds_ingest::dataset::{Dataset, Sample};
+use fonds_nn::metrics::Gaussian;
+use fonds_nn::train::{Batch, Chance, Pixels, Trainer};
 
 use super::event::Alarm;
 use super::feed;
@@ -30,6 +31,51 @@ pub(super) struct Gauge {
     /// What the trainer's pictures should look like.
     targets: Vec<Pixels>,
     data: Vec<Vec<f64>>,
+    /// What the distance of a generator from noise is to be read beside.
+    beside: Figures,
+}
+
+/// Training pictures, at most, that the normal distribution is fitted to.
+const FITTED: usize = 5000;
+
+/// Values of a picture up to which a normal distribution is fitted to the data.
+const LARGEST: usize = 4096;
+
+/// The Fréchet distances to the data of other pictures from the data, the best that there can be, and
+/// of pictures of a normal distribution with the data's mean and covariance, which know nothing but
+/// correlations.
+fn beside(
+    seer: &Seer,
+    seen: &[Vec<f64>],
+    [data, others, learned]: [&[Pixels]; 3],
+    seed: Seed,
+) -> Result<Figures> {
+    let real = compare(&seer.see(others)?, seen)?.frechet;
+    let mut figures = vec![("frechet_data", real)];
+    let Some(first) = data.first().filter(|first| first.values.len() <= LARGEST) else {
+        return Ok(figures);
+    };
+    let values: Vec<Vec<f32>> = learned
+        .iter()
+        .map(|picture| picture.values.clone())
+        .collect();
+    let gaussian = Gaussian::fit(&values)?;
+    let mut chance = Chance::new(seed, "gaussian");
+    let samples: Vec<Pixels> = (0..data.len())
+        .map(|_| {
+            let mut values = gaussian.sample(&mut chance);
+            for value in &mut values {
+                *value = value.clamp(0.0, 1.0);
+            }
+            Pixels {
+                values,
+                ..first.clone()
+            }
+        })
+        .collect();
+    let made_up = compare(&seer.see(&samples)?, seen)?.frechet;
+    figures.push(("frechet_gaussian", made_up));
+    Ok(figures)
 }
 
 /// What can be measured.
@@ -72,7 +118,19 @@ impl Gauge {
             &held_out
         };
         let seed = plan.seed.derive("measure").value();
-        let samples = feed::fixed(from, plan.output.measured, seed);
+        let wanted = plan.output.measured;
+        // Every other one is put aside: what the data's own distance is measured by.
+        let all = feed::fixed(from, 2 * wanted, seed);
+        let (samples, others): (Vec<_>, Vec<_>) = if game == Kind::Noise && all.len() >= 4 {
+            let halves = all
+                .into_iter()
+                .enumerate()
+                .partition::<Vec<_>, _>(|(i, _)| i % 2 == 0);
+            let plain = |half: Vec<(usize, Sample)>| half.into_iter().map(|(_, s)| s).collect();
+            (plain(halves.0), plain(halves.1))
+        } else {
+            (feed::fixed(from, wanted, seed), Vec::new())
+        };
         if samples.len() < 2 {
             return Ok(None);
         }
@@ -80,6 +138,14 @@ impl Gauge {
         let kind = usize::from(game != Kind::Noise);
         let targets = Pixels::all(given.kind(kind)?)?;
         let data = seer.see(&targets)?;
+        let beside = if others.len() < 2 {
+            Figures::new()
+        } else {
+            let pixels = |samples: &[Sample]| Pixels::all(feed::batch(samples, 0)?.kind(0)?);
+            let learned = feed::fixed(from, FITTED, plan.seed.derive("fitted").value());
+            let (others, learned) = (pixels(&others)?, pixels(&learned)?);
+            beside(&seer, &data, [&targets, &others, &learned], plan.seed)?
+        };
         Ok(Some(Self {
             seer,
             game,
@@ -87,6 +153,7 @@ impl Gauge {
             batch: plan.batch,
             targets,
             data,
+            beside,
         }))
     }
 
@@ -104,6 +171,7 @@ impl Gauge {
         match self.game {
             Kind::Unpaired => figures.push(("spread", sets.spread)),
             Kind::Noise => {
+                figures.extend(self.beside.iter().copied());
                 figures.push(("spread", sets.spread));
                 if let Some(close) = closeness(&seen, &self.data) {
                     figures.push(("nearest_median", close.median));
@@ -137,16 +205,18 @@ impl Gauge {
         let mut warnings = Vec::new();
         if let Some(spread) = get("spread") {
             let bound = watch.plan().collapsed;
-            warnings.extend(watch.raise(Alarm::Collapsed, "", spread < bound, || Warning {
-                alarm: Alarm::Collapsed,
-                message: format!(
-                    "samples differ from each other by {:.0} % of what the data does: the \
+            warnings.extend(
+                watch.raise(Alarm::Collapsed, "", spread < bound, || Warning {
+                    alarm: Alarm::Collapsed,
+                    message: format!(
+                        "samples differ from each other by {:.0} % of what the data does: the \
                      generator makes few pictures over and over",
-                    spread * 100.0
-                ),
-                value: spread,
-                bound,
-            }));
+                        spread * 100.0
+                    ),
+                    value: spread,
+                    bound,
+                }),
+            );
         }
         if let Some(median) = get("nearest_median") {
             let bound = watch.plan().copied;
@@ -195,7 +265,10 @@ impl Gauge {
             made.extend(Pixels::all(&trainer.make(&part, draw)?)?);
             draw += 1;
         }
-        if made.iter().any(|picture| picture.values.iter().any(|value| !value.is_finite())) {
+        if made
+            .iter()
+            .any(|picture| picture.values.iter().any(|value| !value.is_finite()))
+        {
             let message = "samples hold values that are no finite numbers";
             return Err(Error::new(fonds_core::Code::ModelError, message));
         }

@@ -47,7 +47,11 @@ pub(super) fn compare(made: &[Vec<f64>], data: &[Vec<f64>]) -> Result<SetDistanc
     Ok(SetDistance {
         frechet: frechet_distance(&of_made, &of_data)?,
         kernel: kernel_distance(made, data)?,
-        spread: if usual > 0.0 { spread(made) / usual } else { 1.0 },
+        spread: if usual > 0.0 {
+            spread(made) / usual
+        } else {
+            1.0
+        },
     })
 }
 
@@ -83,7 +87,9 @@ pub(super) fn closeness(made: &[Vec<f64>], data: &[Vec<f64>]) -> Option<Closenes
 }
 
 fn nearest<'a>(one: &[f64], others: impl Iterator<Item = &'a Vec<f64>>) -> Option<f64> {
-    others.map(|other| distance(one, other)).min_by(f64::total_cmp)
+    others
+        .map(|other| distance(one, other))
+        .min_by(f64::total_cmp)
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -127,7 +133,10 @@ fn picture(pixels: &Pixels) -> Result<Picture> {
     let area = pixels.width * pixels.height;
     let planes = pixels.values.chunks_exact(area);
     let planes = planes.map(|plane| {
-        plane.iter().map(|value| value.clamp(0.0, 1.0) * 255.0).collect()
+        plane
+            .iter()
+            .map(|value| value.clamp(0.0, 1.0) * 255.0)
+            .collect()
     });
     let picture = Picture::from_planes(planes.collect(), pixels.width, pixels.height)?;
     Ok(picture.quantized())

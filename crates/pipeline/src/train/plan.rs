@@ -75,24 +75,43 @@ fn plan(sink: &Sink<'_>, text: &str) -> Option<TrainingPlan> {
         sink.report(offset, error.hint(hint));
     };
     if let Some(at) = &spec.name {
-        let valid =
-            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+        let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
         if at.value.is_empty() || !at.value.chars().all(valid) {
             let message = format!("`{}` cannot be the name of a training", at.value);
-            bad(at.offset, message, "use lower-case letters, digits, `_` and `-`");
+            bad(
+                at.offset,
+                message,
+                "use lower-case letters, digits, `_` and `-`",
+            );
         }
     }
-    if let Some(at) = spec.steps.as_ref().filter(|at| !(1..=MOST_STEPS).contains(&at.value)) {
+    if let Some(at) = spec
+        .steps
+        .as_ref()
+        .filter(|at| !(1..=MOST_STEPS).contains(&at.value))
+    {
         let message = format!("`steps` is {}, allowed is 1 to {MOST_STEPS}", at.value);
-        bad(at.offset, message, "a small training takes some thousand steps");
+        bad(
+            at.offset,
+            message,
+            "a small training takes some thousand steps",
+        );
     }
-    if let Some(at) = spec.batch.as_ref().filter(|at| !(1..=4096).contains(&at.value)) {
+    if let Some(at) = spec
+        .batch
+        .as_ref()
+        .filter(|at| !(1..=4096).contains(&at.value))
+    {
         let message = format!("`batch` is {}, allowed is 1 to 4096", at.value);
-        bad(at.offset, message, "usual are 16 to 128, and 1 for CycleGAN");
+        bad(
+            at.offset,
+            message,
+            "usual are 16 to 128, and 1 for CycleGAN",
+        );
     }
-    let game = spec.train.and_then(|(kind, args)| {
-        game_spec::read(&kind, args, &spec.data, spec.data_offset)
-    });
+    let game = spec
+        .train
+        .and_then(|(kind, args)| game_spec::read(&kind, args, &spec.data, spec.data_offset));
     Some(TrainingPlan {
         name: spec.name?.value,
         description: spec.description,
@@ -165,10 +184,14 @@ pub(super) fn differences(
     let mut keys: Vec<&String> = one.keys().chain(other.keys()).collect();
     keys.sort();
     keys.dedup();
-    let differing = keys.into_iter().filter(|key| one.get(*key) != other.get(*key));
+    let differing = keys
+        .into_iter()
+        .filter(|key| one.get(*key) != other.get(*key));
     let told = differing.map(|key| {
         let value = |keys: &BTreeMap<String, String>| {
-            keys.get(key).cloned().unwrap_or_else(|| "nothing".to_owned())
+            keys.get(key)
+                .cloned()
+                .unwrap_or_else(|| "nothing".to_owned())
         };
         format!("`{key}` was {} and is {}", value(one), value(other))
     });
@@ -235,9 +258,9 @@ discriminator.dcgan = { features = 8 }
 
     fn errors(text: &str) -> Vec<String> {
         let errors = compile_training(text).unwrap_err();
-        let told = errors.iter().map(|error| {
-            format!("{error} ({})", error.hints().join("; "))
-        });
+        let told = errors
+            .iter()
+            .map(|error| format!("{error} ({})", error.hints().join("; ")));
         told.collect()
     }
 
@@ -297,11 +320,17 @@ discriminator.dcgan = { features = 8 }
         assert_eq!(found.len(), 1, "{found:#?}");
         assert!(found[0].contains("needs 2 pictures in a sample and the data set gives 1"));
         let odd = errors(&SMALL.replace("size = 16", "size = 20"));
-        assert!(odd[0].contains("sides are 16, 32, 64, 128 or 256"), "{odd:#?}");
+        assert!(
+            odd[0].contains("sides are 16, 32, 64, 128 or 256"),
+            "{odd:#?}"
+        );
         let classes = errors(&format!("{SMALL}conditional = true\n"));
         assert!(classes[0].contains("the data has none"), "{classes:#?}");
         let four = errors(&SMALL.replace("size = 16", "size = 16\nchannels = 4"));
-        assert!(four[0].contains("`channels` is 1 or 3 (found 4)"), "{four:#?}");
+        assert!(
+            four[0].contains("`channels` is 1 or 3 (found 4)"),
+            "{four:#?}"
+        );
     }
 
     #[test]
@@ -318,6 +347,9 @@ discriminator.dcgan = { features = 8 }
         let other = SMALL.replace("features = 8 }", "features = 9 }");
         assert_ne!(digest(&other), plain);
         let told = differences(&deciding_keys(SMALL), &deciding_keys(&other));
-        assert_eq!(told, ["`train.noise.discriminator.dcgan.features` was 8 and is 9"]);
+        assert_eq!(
+            told,
+            ["`train.noise.discriminator.dcgan.features` was 8 and is 9"]
+        );
     }
 }

@@ -627,10 +627,7 @@ impl<'a> Run<'a> {
 }
 
 /// The newest checkpoint that can be read.
-fn newest(
-    folder: &Folder,
-    events: Events<'_>,
-) -> Result<Option<(fonds_nn::train::State, About)>> {
+fn newest(folder: &Folder, events: Events<'_>) -> Result<Option<(fonds_nn::train::State, About)>> {
     let all = folder.list()?;
     let mut last = None;
     for (_, path) in &all {

@@ -74,11 +74,16 @@ pub fn generate(networks: &Networks, options: &SampleOptions) -> Result<Samples>
             Code::ModelError,
             format!("the weights `{file}` are those of no generator from noise"),
         );
-        return Err(error.hint("`fonds model inspect FILE` says what they are; run.network runs it"));
+        return Err(
+            error.hint("`fonds model inspect FILE` says what they are; run.network runs it")
+        );
     };
     let lanes = networks.lanes()?;
     let Some(backend) = lanes.backends().next() else {
-        return Err(Error::new(Code::Internal, "there is nothing to run networks on"));
+        return Err(Error::new(
+            Code::Internal,
+            "there is nothing to run networks on",
+        ));
     };
     let generator = source.load(&checkpoint.tensors, backend);
     let generator = generator.map_err(|error| of_weights(&file, &error))?;
@@ -94,7 +99,12 @@ pub fn generate(networks: &Networks, options: &SampleOptions) -> Result<Samples>
         };
         let condition = conditions.as_ref().map(|rows| rows[start..end].to_vec());
         let batch = Batch::from_stacks(vec![stack], condition)?;
-        let made = sample(&*generator, backend, batch.kind(0)?, batch.condition.as_ref())?;
+        let made = sample(
+            &*generator,
+            backend,
+            batch.kind(0)?,
+            batch.condition.as_ref(),
+        )?;
         for mut picture in Pixels::all(&made)? {
             for value in &mut picture.values {
                 *value = f32::midpoint(*value, 1.0).clamp(0.0, 1.0);
@@ -188,7 +198,10 @@ fn turned(from: &[f64], to: &[f64], share: f64) -> Vec<f64> {
         (1.0 - share, share)
     } else {
         let sine = angle.sin();
-        (((1.0 - share) * angle).sin() / sine, (share * angle).sin() / sine)
+        (
+            ((1.0 - share) * angle).sin() / sine,
+            (share * angle).sin() / sine,
+        )
     };
     let pairs = from.iter().zip(to);
     pairs.map(|(from, to)| before * from + after * to).collect()

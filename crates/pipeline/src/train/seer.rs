@@ -5,7 +5,9 @@ use std::path::Path;
 use fonds_core::{Code, Error, Result};
 use fonds_nn::act::Dims;
 use fonds_nn::engine::Engine;
-use fonds_nn::features::{Features, SqueezeNet, SqueezeNetConfig, SqueezeNetVersion, Vgg, VggConfig, imagenet};
+use fonds_nn::features::{
+    Features, SqueezeNet, SqueezeNetConfig, SqueezeNetVersion, Vgg, VggConfig, imagenet,
+};
 use fonds_nn::train::Pixels;
 use fonds_nn::weights::Checkpoint;
 use fonds_nn::{Act, Backend, gradient};
@@ -97,7 +99,8 @@ impl Seer {
         let mut vectors = Vec::with_capacity(pictures.len());
         let mut rest = pictures;
         while let Some(first) = rest.first() {
-            let alike = |picture: &&Pixels| (picture.width, picture.height) == (first.width, first.height);
+            let alike =
+                |picture: &&Pixels| (picture.width, picture.height) == (first.width, first.height);
             let count = rest.iter().take(TOGETHER).take_while(alike).count();
             vectors.extend(network.see(&rest[..count])?);
             rest = &rest[count..];
@@ -169,9 +172,10 @@ fn pooled(picture: &Pixels) -> Vec<f64> {
                         let row = &plane[row * picture.width..][..picture.width];
                         columns.clone().map(move |column| f64::from(row[column]))
                     });
-                    let (count, sum, squares) = values.fold((0.0, 0.0, 0.0), |(n, sum, squares), value| {
-                        (n + 1.0, sum + value, squares + value * value)
-                    });
+                    let (count, sum, squares) = values
+                        .fold((0.0, 0.0, 0.0), |(n, sum, squares), value| {
+                            (n + 1.0, sum + value, squares + value * value)
+                        });
                     let mean = sum / count;
                     vector.push(if deviations {
                         (squares / count - mean * mean).max(0.0).sqrt()

@@ -143,7 +143,10 @@ pub(super) fn tagged<'i, 's>(
     if entries.len() != 1 {
         let message = format!("`{key}` names one of its kinds, found {}", entries.len());
         let error = Error::new(Code::InvalidRequest, message);
-        table.report(offset, error.hint(format!("kinds are {}", names.join(", "))));
+        table.report(
+            offset,
+            error.hint(format!("kinds are {}", names.join(", "))),
+        );
         return None;
     }
     let (name, value) = entries.remove(0);

@@ -140,7 +140,9 @@ mod tests {
         assert_eq!(rows.len(), 4);
         assert_eq!(rows[2], ["3", "0.30000000000000004"]);
         assert_eq!(table.columns(), ["step", "loss"]);
-        table.line(&["step", "loss"], &["5".to_owned(), number(0.5)]).unwrap();
+        table
+            .line(&["step", "loss"], &["5".to_owned(), number(0.5)])
+            .unwrap();
         table.flush().unwrap();
         assert_eq!(fs::read(&path).unwrap(), whole);
         let error = table.line(&["step", "d"], &["6".to_owned()]).unwrap_err();

@@ -229,7 +229,10 @@ mod tests {
         assert_eq!(found[0][9..13], [2 << 3, 0, 3 << 3 | 2, 13]);
         assert_eq!(&found[0][13..], b"brain.Event:2");
         // 300 = 0b10_0101100, seven bits a byte.
-        assert_eq!(found[1][9..], [2 << 3, 0b1010_1100, 2, 7 << 3 | 2, 2, 1 << 3, 1]);
+        assert_eq!(
+            found[1][9..],
+            [2 << 3, 0b1010_1100, 2, 7 << 3 | 2, 2, 1 << 3, 1]
+        );
         let entry = |tag: u8, value: f32| {
             let mut bytes = vec![1 << 3 | 2, 8, 1 << 3 | 2, 1, tag, 2 << 3 | 5];
             bytes.extend(value.to_le_bytes());
@@ -239,6 +242,18 @@ mod tests {
         expected.extend(entry(b'd', 0.5));
         expected.extend(entry(b'g', -2.0));
         assert_eq!(found[2][9..], expected);
-        assert!(found[3].ends_with(&[1 << 3, 2, 2 << 3, 4, 3 << 3, 3, 4 << 3 | 2, 3, b'p', b'n', b'g']));
+        assert!(found[3].ends_with(&[
+            1 << 3,
+            2,
+            2 << 3,
+            4,
+            3 << 3,
+            3,
+            4 << 3 | 2,
+            3,
+            b'p',
+            b'n',
+            b'g'
+        ]));
     }
 }

@@ -69,9 +69,10 @@ impl Watch {
 
     /// What is to be remembered; numbers come back to the bit.
     pub(super) fn to_text(&self) -> String {
-        let lines = self.memory.iter().map(|(name, value)| {
-            format!("{name} {value:?}\n")
-        });
+        let lines = self
+            .memory
+            .iter()
+            .map(|(name, value)| format!("{name} {value:?}\n"));
         lines.collect()
     }
 

@@ -225,7 +225,12 @@ fn what_a_dead_run_wrote_after_its_checkpoint_is_written_again() {
         died.output().join(name)
     };
     fs::remove_file(checkpoint(8)).unwrap();
-    fs::write(died.output().join("checkpoints/.step-00000009.safetensors.part-1"), b"x").unwrap();
+    fs::write(
+        died.output()
+            .join("checkpoints/.step-00000009.safetensors.part-1"),
+        b"x",
+    )
+    .unwrap();
     let mut table = fs::read(died.output().join("train.csv")).unwrap();
     table.extend(b"9,1.0,0.1");
     fs::write(died.output().join("train.csv"), table).unwrap();
@@ -238,13 +243,17 @@ fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
     let (straight, damaged) = (Workshop::new(), Workshop::new());
     straight.train(SMALL).unwrap();
     damaged.until(SMALL, 6, false);
-    let newest = damaged.output().join("checkpoints/step-00000006.safetensors");
+    let newest = damaged
+        .output()
+        .join("checkpoints/step-00000006.safetensors");
     let whole = fs::read(&newest).unwrap();
     fs::write(&newest, &whole[..whole.len() / 2]).unwrap();
     damaged.resume(SMALL).unwrap();
-    let passed = damaged.told.borrow().iter().any(|event| {
-        matches!(event, TrainEvent::PassedOver { path, .. } if *path == newest)
-    });
+    let passed = damaged
+        .told
+        .borrow()
+        .iter()
+        .any(|event| matches!(event, TrainEvent::PassedOver { path, .. } if *path == newest));
     assert!(passed);
     same(&straight, &damaged);
 
@@ -264,8 +273,13 @@ fn interrupted_saves_the_step_that_was_reached() {
     let mut interrupted = Workshop::new();
     interrupted.cancel_at = Some(5);
     let report = interrupted.train(SMALL).unwrap();
-    assert_eq!((report.step, report.stop), (5, Some(TrainStop::Interrupted)));
-    let newest = interrupted.output().join("checkpoints/step-00000005.safetensors");
+    assert_eq!(
+        (report.step, report.stop),
+        (5, Some(TrainStop::Interrupted))
+    );
+    let newest = interrupted
+        .output()
+        .join("checkpoints/step-00000005.safetensors");
     assert!(newest.is_file());
     interrupted.cancel_at = None;
     interrupted.resume(SMALL).unwrap();
@@ -282,8 +296,13 @@ fn what_does_not_belong_together_is_refused() {
         assert_eq!(error.code(), Code::InvalidRequest, "{error}");
         assert!(error.to_string().contains(what), "{error}");
     };
-    refused(workshop.train(SMALL).unwrap_err(), "there is a training run");
-    let other = SMALL.replace("seed = 3", "seed = 4").replace("batch = 4", "batch = 6");
+    refused(
+        workshop.train(SMALL).unwrap_err(),
+        "there is a training run",
+    );
+    let other = SMALL
+        .replace("seed = 3", "seed = 4")
+        .replace("batch = 4", "batch = 6");
     let error = workshop.resume(&other).unwrap_err();
     refused(error, "`batch` was 4 and is 6, `seed` was 3 and is 4");
     let options = TrainOptions {
@@ -294,13 +313,15 @@ fn what_does_not_belong_together_is_refused() {
     let error = workshop.train_with(&plan(SMALL), &options).unwrap_err();
     refused(error, "made with other pictures");
     // What is written, and how long, may change.
-    let longer = SMALL.replace("steps = 12", "steps = 4").replace("keep = 2", "keep = 5");
+    let longer = SMALL
+        .replace("steps = 12", "steps = 4")
+        .replace("keep = 2", "keep = 5");
     assert_eq!(workshop.resume(&longer).unwrap().step, 4);
     let again = workshop.resume(&longer).unwrap();
     assert_eq!((again.step, again.stop), (4, None));
-    let finished = workshop.told.borrow().iter().any(|event| {
-        matches!(event, TrainEvent::Note { message } if message.contains("is finished"))
-    });
+    let finished = workshop.told.borrow().iter().any(
+        |event| matches!(event, TrainEvent::Note { message } if message.contains("is finished")),
+    );
     assert!(finished);
 }
 
@@ -310,7 +331,12 @@ fn bad_data_is_refused_before_anything_is_trained() {
     let many = SMALL.replace("batch = 4", "batch = 400");
     let error = workshop.train(&many).unwrap_err();
     assert_eq!(error.code(), Code::InvalidRequest);
-    assert!(error.to_string().contains("are fewer than the 400 of a batch"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("are fewer than the 400 of a batch"),
+        "{error}"
+    );
 
     let pairs = Workshop::new();
     let folder = |name: &str| pairs.folder.path().join(name);
@@ -321,13 +347,21 @@ fn bad_data_is_refused_before_anything_is_trained() {
     fs::copy(&picture, folder("a/one.jpg")).unwrap();
     fs::copy(&picture, folder("b/one.jpg")).unwrap();
     fs::copy(&picture, folder("b/two.jpg")).unwrap();
-    let text = PIX2PIX.replace("from.folder = { path = \"archive\" }", &format!(
-        "from.paired = {{ a = {:?}, b = {:?} }}", folder("a"), folder("b")
-    ));
+    let text = PIX2PIX.replace(
+        "from.folder = { path = \"archive\" }",
+        &format!(
+            "from.paired = {{ a = {:?}, b = {:?} }}",
+            folder("a"),
+            folder("b")
+        ),
+    );
     let text = text.replace("degrade = { recipe = \"old_photograph\" }\n", "");
     let error = pairs.train(&text).unwrap_err();
     assert!(error.to_string().contains("two.jpg"), "{error}");
-    assert!(!pairs.output().exists(), "nothing is left of a run that did not begin");
+    assert!(
+        !pairs.output().exists(),
+        "nothing is left of a run that did not begin"
+    );
 }
 
 #[test]
@@ -356,7 +390,10 @@ fn a_learning_rate_far_too_large_is_noticed() {
     assert_eq!(report.stop, Some(TrainStop::Warned), "{:?}", report.error);
     assert!(!workshop.alarms().is_empty());
     let table = fs::read_to_string(workshop.output().join("warnings.csv")).unwrap();
-    assert!(table.starts_with("step,warning,value,bound,message\n"), "{table}");
+    assert!(
+        table.starts_with("step,warning,value,bound,message\n"),
+        "{table}"
+    );
     // What was reached is saved.
     let name = format!("checkpoints/step-{:08}.safetensors", report.step);
     assert!(workshop.output().join(name).is_file());
@@ -410,7 +447,10 @@ fn all_trainers_run_and_resume() {
             "from.unpaired = { a = \"archive/photographs\", b = \"archive/postcards\" }",
         )
         .replace("train.pix2pix", "train.cyclegan")
-        .replace("generator.unet = { features = 4 }", "generator.resnet = { features = 4, blocks = 1 }");
+        .replace(
+            "generator.unet = { features = 4 }",
+            "generator.resnet = { features = 4, blocks = 1 }",
+        );
     let srgan = PIX2PIX
         .replace("\"old_photograph\"", "\"bicubic\", scale = 2")
         .replace("train.pix2pix", "train.super_resolution")
@@ -438,7 +478,9 @@ fn all_trainers_run_and_resume() {
         (&conditional, vec!["generator"]),
     ] {
         let (straight, stopped) = (Workshop::new(), Workshop::new());
-        let report = straight.train(text).unwrap_or_else(|error| panic!("{text}{error}"));
+        let report = straight
+            .train(text)
+            .unwrap_or_else(|error| panic!("{text}{error}"));
         assert_eq!((report.step, report.stop), (2, None), "{text}");
         stopped.until(text, 1, false);
         stopped.resume(text).unwrap();
