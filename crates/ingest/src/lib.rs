@@ -24,6 +24,9 @@
 //! # }
 //! ```
 //!
+//! [`dataset`] makes training data of folders of pictures, and [`degrade`] damages pictures on
+//! purpose, with a list of what was done.
+//!
 //! This crate writes nothing, and knows neither catalog nor pipeline nor tensor.
 
 pub mod dataset;

@@ -21,7 +21,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use fonds_core::{Code, Digest, Error, Hasher, Result, Seed};
 use rayon::prelude::*;
 
-use crate::degrade::Degraded;
 use crate::draw::Draw;
 use crate::planes::Planes;
 
@@ -100,7 +99,8 @@ pub enum Label {
 /// One sample: a picture, or a source and its target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// One picture, or two: source and target, of kind a and of kind b, degraded and clean.
+    /// One picture, or two: source and target, of kind a and of kind b, degraded and clean. With
+    /// [`Options::mask`] the mask of the damage is the third.
     pub pictures: Vec<Planes>,
     /// Its class or attributes, where the data set has them.
     pub label: Option<Label>,
@@ -240,10 +240,11 @@ impl Dataset {
         &self.shared.classes
     }
 
-    /// Pictures in a sample: 1 or 2.
+    /// Pictures in a sample: 1 to 3.
     pub fn pictures(&self) -> usize {
         let options = &self.shared.options;
-        1 + usize::from(self.shared.kind != Kind::Single || options.degrade.is_some())
+        let two = self.shared.kind != Kind::Single || options.degrade.is_some();
+        1 + usize::from(two) + usize::from(options.mask)
     }
 
     /// The name of a sample's file; of unpaired sources that of its first picture.
@@ -510,11 +511,12 @@ impl Shared {
         let Some(recipe) = &self.options.degrade else {
             return Ok(cut);
         };
-        let Some(clean) = cut.pop() else {
-            return Err(Error::new(Code::Internal, "a sample has no picture"));
-        };
-        let Degraded { planes, .. } = recipe.apply(&clean, seed.derive("degrade"))?;
+        let made = recipe.apply(&cut[0], seed.derive("degrade"))?;
         let mut draw = Draw::new(seed.derive("margin"));
-        Ok(windows.without_margin(&planes, &clean, recipe.scale, &mut draw))
+        if let [_, other] = &cut[..] {
+            let degraded = windows.somewhere(&made.planes, &mut draw);
+            return Ok(vec![degraded, windows.somewhere(other, &mut draw)]);
+        }
+        Ok(windows.without_margin(&made, &cut[0], recipe.scale, &mut draw))
     }
 }

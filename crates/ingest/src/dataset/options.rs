@@ -63,8 +63,12 @@ pub struct Options {
     pub unequal: Unequal,
     /// How many times as large as its source the target of a pair is, across and down.
     pub pair_scale: usize,
-    /// How sources are made of the pictures, which then are the targets.
+    /// How sources are made of the pictures, which then are the targets; of unpaired sources, how
+    /// the pictures of the first kind are damaged.
     pub degrade: Option<Recipe>,
+    /// Whether the mask of the damage is the third picture of a sample: one channel, as large as
+    /// the degraded picture.
+    pub mask: bool,
     /// How large a picture may be before decoding it is refused.
     pub limits: Limits,
 }
@@ -86,6 +90,7 @@ impl Default for Options {
             unequal: Unequal::Refuse,
             pair_scale: 1,
             degrade: None,
+            mask: false,
             limits: Limits::DEFAULT,
         }
     }
@@ -143,17 +148,19 @@ impl Options {
                 self.pair_scale
             ));
         }
+        let unpaired = matches!(source, Source::Unpaired { .. });
         if let Some(recipe) = &self.degrade {
-            let single = !matches!(
-                source,
-                Source::Paired { .. } | Source::Unpaired { .. } | Source::SideBySide { .. }
-            );
-            if !single {
-                return wrong(
-                    "`degrade` makes pairs of single pictures; this source has two".to_owned(),
-                );
+            if matches!(source, Source::Paired { .. } | Source::SideBySide { .. }) {
+                return wrong("`degrade` makes pairs; those of this source are made".to_owned());
+            }
+            if unpaired && recipe.scale != 1 {
+                return wrong("`degrade` of unpaired pictures keeps their size".to_owned());
             }
             recipe.validate()?;
+            recipe.prepare()?;
+        }
+        if self.mask && (unpaired || self.degrade.is_none()) {
+            return wrong("`mask` needs single pictures that `degrade` damages".to_owned());
         }
         let scale = self.scale();
         let (width, height) = self.size;

@@ -6,6 +6,7 @@ use fonds_core::{Code, Error, Result};
 
 use super::picture::Picture;
 use super::{Fit, Options};
+use crate::degrade::Degraded;
 use crate::draw::Draw;
 use crate::planes::Planes;
 use crate::resample::Area;
@@ -70,19 +71,32 @@ impl<'a> Windows<'a> {
         cut
     }
 
-    /// The degraded and the clean picture, both cut to the sizes of a sample at the same place.
+    /// The degraded and the clean picture (and the mask, where it is asked for), cut to the sizes of
+    /// a sample at the same place.
     pub(super) fn without_margin(
         &self,
-        degraded: &Planes,
+        made: &Degraded,
         clean: &Planes,
         scale: usize,
         draw: &mut Draw,
     ) -> Vec<Planes> {
         let (width, height) = (self.options.size.0 / scale, self.options.size.1 / scale);
-        let x = draw.below(degraded.width - width + 1);
-        let y = draw.below(degraded.height - height + 1);
+        let x = draw.below(made.planes.width - width + 1);
+        let y = draw.below(made.planes.height - height + 1);
         let target = clean.crop(x * scale, y * scale, width * scale, height * scale);
-        vec![degraded.crop(x, y, width, height), target]
+        let mut pictures = vec![made.planes.crop(x, y, width, height), target];
+        if self.options.mask {
+            pictures.push(made.mask.crop(x, y, width, height));
+        }
+        pictures
+    }
+
+    /// A part as large as a sample.
+    pub(super) fn somewhere(&self, planes: &Planes, draw: &mut Draw) -> Planes {
+        let (width, height) = self.options.size;
+        let x = draw.below(planes.width - width + 1);
+        let y = draw.below(planes.height - height + 1);
+        planes.crop(x, y, width, height)
     }
 
     fn choose(&self, pictures: &[Picture], draw: &mut Draw) -> Vec<Planes> {

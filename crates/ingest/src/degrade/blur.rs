@@ -3,7 +3,7 @@
 use std::f32::consts::PI;
 
 use super::canvas::{Canvas, number, text};
-use super::kernel::{Kernel, convolve};
+use super::kernel::{Kernel, by_lines, convolve, gaussian};
 use super::sinc;
 use super::{Damage, Problems};
 use crate::draw::Draw;
@@ -144,10 +144,12 @@ impl Damage for Blur {
             _ => exponent(self.beta_plateau, draw),
         };
         let plateau = shape >= 4;
-        canvas.planes = convolve(
-            &canvas.planes,
-            &kernel(size, (sigma_x, sigma_y), angle, beta, plateau),
-        );
+        canvas.planes = if shape == 0 {
+            by_lines(&canvas.planes, &gaussian(size, sigma_x))
+        } else {
+            let kernel = kernel(size, (sigma_x, sigma_y), angle, beta, plateau);
+            convolve(&canvas.planes, &kernel)
+        };
         canvas.note(
             Self::NAME,
             vec![

@@ -30,6 +30,10 @@ impl Default for Fade {
     }
 }
 
+/// How much more the dyes that absorb red, green and blue fade than the mean of them: cyan goes
+/// first, so that most casts are reddish.
+const DYES: [f32; 3] = [0.5, -0.3, -0.1];
+
 impl Damage for Fade {
     const NAME: &'static str = "fade";
 
@@ -59,9 +63,9 @@ impl Damage for Fade {
         let gamma = draw.range(self.gamma);
         let cast = draw.range(self.cast);
         let channels = canvas.planes.channels;
-        for c in 0..channels {
+        for (c, dye) in DYES.into_iter().enumerate().take(channels) {
             let own = if channels == 3 {
-                cast * draw.between(-1.0, 1.0)
+                cast * (dye + draw.between(-0.5, 0.5))
             } else {
                 0.0
             };

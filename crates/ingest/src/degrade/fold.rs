@@ -164,8 +164,8 @@ impl Crease {
     fn break_open(&self, layer: &mut Layer, width: f32, broken: f32, draw: &mut Draw) {
         let unit = self.unit;
         let size = (layer.cover.width, layer.cover.height);
-        let depth = Waver::new(160.0 * unit, 6, 0.75, draw);
-        let breadth = Waver::new(50.0 * unit, 4, 0.8, draw);
+        let depth = Waver::new(260.0 * unit, 6, 0.62, draw);
+        let breadth = Waver::new(80.0 * unit, 5, 0.7, draw);
         let grain = draw.between(1.5, 3.5) * unit.max(width / 2.0);
         let ragged = clouds(size, grain, 4, draw);
         let (sin, cos) = self.heading.sin_cos();

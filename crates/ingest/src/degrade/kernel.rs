@@ -51,8 +51,19 @@ pub(super) fn convolve(planes: &Planes, kernel: &Kernel) -> Planes {
             }
         }
         for_rows(made.plane_mut(c), width, |y, out| {
-            for &(dx, dy, weight) in &taps {
-                let row = &padded[(y + dy) * padded_width + dx..][..width];
+            let row = |(dx, dy, weight): (usize, usize, f32)| {
+                (weight, &padded[(y + dy) * padded_width + dx..][..width])
+            };
+            // Four at a time: the sums are loaded and stored a quarter as often.
+            let mut fours = taps.chunks_exact(4);
+            for four in &mut fours {
+                let [(a, ra), (b, rb), (c, rc), (d, rd)] = [0, 1, 2, 3].map(|i| row(four[i]));
+                for (x, out) in out.iter_mut().enumerate() {
+                    *out += a * ra[x] + b * rb[x] + c * rc[x] + d * rd[x];
+                }
+            }
+            for &tap in fours.remainder() {
+                let (weight, row) = row(tap);
                 for (out, value) in out.iter_mut().zip(row) {
                     *out += weight * value;
                 }
@@ -96,11 +107,22 @@ pub(super) fn smooth(planes: &Planes, sigma: f32) -> Planes {
 
 fn separable(planes: &Planes, sigma: f32) -> Planes {
     let radius = (3.0 * sigma).ceil() as usize;
-    let weights: Vec<f32> = (0..=2 * radius)
-        .map(|i| (-0.5 * ((i as f32 - radius as f32) / sigma).powi(2)).exp())
-        .collect();
+    by_lines(planes, &gaussian(2 * radius + 1, sigma))
+}
+
+/// A Gaussian along a line, scaled to sum 1. Its product with itself is the square kernel of the
+/// same size.
+pub(super) fn gaussian(size: usize, sigma: f32) -> Vec<f32> {
+    let radius = (size / 2) as f32;
+    let weights = (0..size).map(|i| (-0.5 * ((i as f32 - radius) / sigma).powi(2)).exp());
+    let weights: Vec<f32> = weights.collect();
     let sum: f32 = weights.iter().sum();
-    let weights: Vec<f32> = weights.iter().map(|weight| weight / sum).collect();
+    weights.iter().map(|weight| weight / sum).collect()
+}
+
+/// The picture convolved with a line of weights across, and with the same line down.
+pub(super) fn by_lines(planes: &Planes, weights: &[f32]) -> Planes {
+    let radius = weights.len() / 2;
     let (width, height) = (planes.width, planes.height);
     let mut across = planes.clone();
     for c in 0..planes.channels {
@@ -174,6 +196,22 @@ mod tests {
                 .sum();
             assert!((found - sum).abs() < 1e-5);
         }
+    }
+
+    #[test]
+    fn lines_make_the_square() {
+        let planes = noise(40, 30);
+        let square = Kernel::normalized(9, |x, y| (-0.5 * (x * x + y * y) / 2.25).exp());
+        let (slow, fast) = (
+            convolve(&planes, &square),
+            by_lines(&planes, &gaussian(9, 1.5)),
+        );
+        assert!(
+            slow.values
+                .iter()
+                .zip(&fast.values)
+                .all(|(a, b)| (a - b).abs() < 1e-5)
+        );
     }
 
     #[test]

@@ -286,6 +286,12 @@ impl Recipe {
         problems.all
     }
 
+    /// Reads what the recipe needs from files (its stamps), so that what is wrong with them is known
+    /// before any picture is damaged.
+    pub fn prepare(&self) -> Result<()> {
+        prepare(&self.effects)
+    }
+
     /// The same recipe, stronger or milder: 0 does nothing, 1 changes nothing, 2 doubles.
     ///
     /// Effects become more or less frequent (p becomes 1 − (1 − p)ˢ), and their amounts are
@@ -293,7 +299,10 @@ impl Recipe {
     #[must_use]
     pub fn with_strength(&self, strength: f32) -> Self {
         let mut recipe = self.clone();
-        strengthen(&mut recipe.effects, strength);
+        // Rounding would change the probabilities a little.
+        if strength != 1.0 {
+            strengthen(&mut recipe.effects, strength.max(0.0));
+        }
         recipe
     }
 
@@ -350,6 +359,14 @@ fn run(steps: &[Step], order: Order, canvas: &mut Canvas, draw: &mut Draw) -> Re
         }
     }
     Ok(())
+}
+
+fn prepare(steps: &[Step]) -> Result<()> {
+    steps.iter().try_for_each(|step| match &step.effect {
+        Effect::Stamp(stamp) => stamp.prepare(),
+        Effect::Group { effects, .. } | Effect::OneOf(effects) => prepare(effects),
+        _ => Ok(()),
+    })
 }
 
 fn strengthen(steps: &mut [Step], by: f32) {

@@ -165,6 +165,7 @@ impl Recipe {
             Step::new(
                 0.2,
                 Effect::Fade(Fade {
+                    black: (0.0, 0.12),
                     cast: (0.2, 0.8),
                     ..Fade::default()
                 }),

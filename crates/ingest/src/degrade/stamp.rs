@@ -71,6 +71,11 @@ impl Stamp {
         }
     }
 
+    /// Reads the stamps.
+    pub(super) fn prepare(&self) -> Result<()> {
+        self.stamps().map(|_| ())
+    }
+
     fn stamps(&self) -> Result<&[Planes]> {
         let loaded = self.loaded.get_or_init(|| {
             load(&self.folder, &self.include).map_err(|error| (error.code(), error.detail()))

@@ -181,6 +181,14 @@ fn the_second_order_chain_has_all_its_parts() {
 
 #[test]
 fn strength_goes_from_nothing_to_more() {
+    for name in RECIPES {
+        for strength in [0.0, 0.3, 1.0, 2.0, 4.0] {
+            let recipe = Recipe::named(name, 2).unwrap().with_strength(strength);
+            assert_eq!(recipe.problems(), [], "{name} × {strength}");
+        }
+        let recipe = Recipe::named(name, 2).unwrap();
+        assert_eq!(recipe.with_strength(1.0), recipe);
+    }
     let clean = scene(3, 128, 128);
     let distance = |strength: f32| -> f32 {
         let recipe = Recipe::old_photograph().with_strength(strength);
@@ -197,10 +205,9 @@ fn strength_goes_from_nothing_to_more() {
             })
             .sum()
     };
-    // Steps that always happen keep doing so with nothing to do but rounding.
     let (none, mild, full, strong) = (distance(0.0), distance(0.4), distance(1.0), distance(2.0));
     assert!(
-        none < 0.02 * full && mild < full && full < strong,
+        none == 0.0 && mild < full && full < strong,
         "{none} {mild} {full} {strong}"
     );
 }
@@ -394,4 +401,66 @@ fn stamps_cover_what_their_alpha_covers() {
     );
     let missing = single(Effect::Stamp(Stamp::of(folder.path().join("none"))));
     assert!(missing.apply(&clean, Seed::new(1)).is_err());
+    let error = missing.prepare().unwrap_err();
+    assert!(error.place().path.as_ref().unwrap().ends_with("none"));
+}
+
+/// `docs/ageing.md` lists every effect with its keys and their defaults; the lists are made here.
+#[test]
+fn the_documentation_has_all_effects_with_their_defaults() {
+    fn inline(value: &toml::Value) -> String {
+        match value {
+            toml::Value::Table(table) => {
+                let pairs = table.iter();
+                let pairs = pairs.map(|(key, value)| format!("{key} = {}", inline(value)));
+                let mut pairs: Vec<String> = pairs.collect();
+                pairs.sort();
+                format!("{{ {} }}", pairs.join(", "))
+            }
+            toml::Value::Array(array) => {
+                format!(
+                    "[{}]",
+                    array.iter().map(inline).collect::<Vec<_>>().join(", ")
+                )
+            }
+            // Floats as they were before they were widened.
+            toml::Value::Float(float) => {
+                let text = (*float as f32).to_string();
+                if text.contains('.') {
+                    text
+                } else {
+                    text + ".0"
+                }
+            }
+            other => other.to_string(),
+        }
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/ageing.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let mut lacking = Vec::new();
+    let mut effects = all_effects();
+    effects.retain(|effect| effect.name() != "resize" && *effect != Effect::Jpeg(Jpeg::old()));
+    effects.push(Effect::Resize(Resize::default()));
+    effects.push(Effect::Stamp(Stamp::of("")));
+    for effect in effects {
+        let name = effect.name();
+        let wire = RecipeWire::from(&single(effect));
+        let written: toml::Table = toml::from_str(&toml::to_string(&wire).unwrap()).unwrap();
+        let defaults = inline(&written["effect"][0]["run"][name]);
+        let line = if defaults == "{  }" {
+            format!("run.{name} = {{}}")
+        } else {
+            format!("run.{name} = {defaults}")
+        };
+        if !page.contains(&format!("\n{line}\n")) {
+            lacking.push(line);
+        }
+    }
+    let recipes = RECIPES.iter().map(|name| format!("| `{name}` |"));
+    lacking.extend(recipes.filter(|row| !page.contains(row)));
+    assert!(
+        lacking.is_empty(),
+        "docs/ageing.md lacks\n{}",
+        lacking.join("\n")
+    );
 }

@@ -81,11 +81,7 @@ impl RecipeWire {
         };
         problems.extend(recipe.problems());
         if problems.is_empty() {
-            Ok(if strength == 1.0 {
-                recipe
-            } else {
-                recipe.with_strength(strength)
-            })
+            Ok(recipe.with_strength(strength))
         } else {
             Err(problems)
         }

@@ -533,7 +533,7 @@ fn degraded_samples_are_pairs_of_one_place() {
     assert!(
         error
             .message()
-            .contains("`degrade` makes pairs of single pictures")
+            .contains("`degrade` makes pairs; those of this source are made")
     );
 }
 
@@ -594,6 +594,32 @@ fn whole_pictures_are_resized_and_gray_is_luma() {
         for value in &planes.values {
             assert!((value - 0.2126).abs() < 1e-5, "{fit:?} {value}");
         }
+    }
+}
+
+#[test]
+fn colour_comes_in_srgb_whatever_the_profile() {
+    let folder = tempfile::tempdir().unwrap();
+    let p3 = moxcms::ColorProfile::new_display_p3().encode().unwrap();
+    let samples = Samples::U8([200, 90, 40].repeat(100));
+    let raster = Raster::from_samples(10, 10, ColorModel::Rgb, false, samples).unwrap();
+    let raster = raster.with_icc(Some(p3.into()));
+    write(&folder.path().join("p3.png"), &raster);
+    let sample = open(&source(&folder), &crops()).sample(0, 1).unwrap();
+    let found: Vec<usize> = (0..3)
+        .map(|c| byte(sample.pictures[0].plane(c)[0]))
+        .collect();
+    // By the matrices of the two spaces: red grows, green and blue shrink.
+    let linear = [200.0_f64, 90.0, 40.0].map(|v| ((v / 255.0 + 0.055) / 1.055).powf(2.4));
+    let matrix = [
+        [1.2249, -0.2247, 0.0],
+        [-0.0420, 1.0419, 0.0],
+        [-0.0197, -0.0786, 1.0979],
+    ];
+    for (row, found) in matrix.iter().zip(found) {
+        let light: f64 = row.iter().zip(linear).map(|(m, v)| m * v).sum();
+        let expected = 255.0 * (1.055 * light.max(0.0).powf(1.0 / 2.4) - 0.055);
+        assert!((expected - found as f64).abs() < 2.0, "{expected} {found}");
     }
 }
 
@@ -694,5 +720,66 @@ fn senseless_options_are_refused_with_the_key() {
     for (options, expected) in cases {
         let message = refused(options);
         assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn a_mask_says_where_the_damage_is() {
+    let folder = folder(8);
+    // A fold shades the paper beside it, too.
+    let mut recipe = Recipe::scratches();
+    recipe.effects.retain(|step| step.effect.name() != "fold");
+    let options = Options {
+        size: (16, 12),
+        degrade: Some(recipe),
+        mask: true,
+        ..crops()
+    };
+    let dataset = open(&source(&folder), &options);
+    assert_eq!(dataset.pictures(), 3);
+    let mut damaged = 0;
+    for sample in batches(loader(&dataset, 0, 2, 0), 10).concat() {
+        let [damage, clean, mask] = &sample.pictures[..] else {
+            panic!("three pictures");
+        };
+        assert_eq!((mask.channels, mask.width, mask.height), (1, 16, 12));
+        for (i, _) in mask
+            .values
+            .iter()
+            .enumerate()
+            .filter(|(_, mask)| **mask == 0.0)
+        {
+            assert!((0..3).all(|c| damage.plane(c)[i] == clean.plane(c)[i]));
+        }
+        damaged += usize::from(mask.values.iter().any(|&value| value > 0.05));
+    }
+    assert!(damaged > 15, "{damaged} of 40");
+    let refused = Options {
+        degrade: None,
+        ..options
+    };
+    assert!(Dataset::open(&source(&folder), &refused).is_err());
+}
+
+#[test]
+fn one_kind_of_unpaired_pictures_can_be_degraded() {
+    let (a, b) = (folder(6), folder(5));
+    let source = Source::Unpaired {
+        a: a.path().to_owned(),
+        b: b.path().to_owned(),
+    };
+    let options = Options {
+        degrade: Some(Recipe::faded()),
+        ..crops()
+    };
+    let dataset = open(&source, &options);
+    for sample in batches(loader(&dataset, 0, 2, 0), 3).concat() {
+        let [faded, clean] = &sample.pictures[..] else {
+            panic!("two pictures");
+        };
+        assert_eq!((faded.width, clean.width, clean.height), (8, 8, 6));
+        // The blue of a clean picture is its number, that of a faded one is lighter.
+        assert!(clean.plane(2).iter().all(|&value| value < 0.03));
+        assert!(faded.plane(2).iter().all(|&value| value > 0.03));
     }
 }

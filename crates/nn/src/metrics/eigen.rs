@@ -4,7 +4,7 @@
 use fonds_core::{Code, Error, Result};
 
 /// More steps than one eigenvalue ever takes.
-const STEPS: usize = 64;
+const STEPS: usize = 256;
 
 /// The eigenvalues of a symmetric matrix, in no particular order, and the matrix (row by row) whose
 /// columns are the eigenvectors.
@@ -21,6 +21,13 @@ pub(super) fn symmetric_eigen(matrix: &[f64], len: usize) -> Result<(Vec<f64>, V
     let (mut diagonal, mut beside) = reduce(&mut a, &mut vectors, len);
     // Rows of the transpose: a rotation of two columns is then one of two rows in memory.
     let mut rows = transposed(&vectors, len);
+    // Reflections gather what is large at the top, and the steps converge where it is at the bottom:
+    // the same matrix, read backwards.
+    diagonal.reverse();
+    beside[..len.saturating_sub(1)].reverse();
+    let mut backwards: Vec<&[f64]> = rows.chunks_exact(len.max(1)).collect();
+    backwards.reverse();
+    rows = backwards.concat();
     solve(&mut diagonal, &mut beside, &mut rows, len)?;
     Ok((diagonal, transposed(&rows, len)))
 }
@@ -197,6 +204,35 @@ mod tests {
                 "{len}: {product} {unity}"
             );
         }
+    }
+
+    #[test]
+    fn values_of_all_sizes_are_found() {
+        // Features as networks give them: few directions with large values, most with tiny ones.
+        let len = 96;
+        let mut chance = Chance::new(Seed::new(6), "graded");
+        let count = 40;
+        let vectors: Vec<Vec<f64>> = (0..count)
+            .map(|_| {
+                let graded = |k: usize| 10_f64.powf(-(k as f64) / 6.0);
+                (0..len)
+                    .map(|k| graded(k) * chance.normal().max(0.0))
+                    .collect()
+            })
+            .collect();
+        let mut matrix = vec![0.0; len * len];
+        for vector in &vectors {
+            for i in 0..len {
+                for j in 0..len {
+                    matrix[i * len + j] += vector[i] * vector[j] / count as f64;
+                }
+            }
+        }
+        let (product, unity) = residuals(&matrix, len);
+        assert!(product < 1e-12 && unity < 1e-11, "{product} {unity}");
+        let small: Vec<f64> = matrix.iter().map(|value| value * 1e-16).collect();
+        let (product, unity) = residuals(&small, len);
+        assert!(product < 1e-27 && unity < 1e-11, "{product} {unity}");
     }
 
     #[test]

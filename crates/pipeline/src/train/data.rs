@@ -127,6 +127,8 @@ pub(super) fn read(mut args: Args<'_, '_>) -> DataPlan {
         },
         pair_scale: args.value("pair_scale").unwrap_or(defaults.pair_scale),
         degrade,
+        // No trainer reads masks yet.
+        mask: false,
         limits: defaults.limits,
     };
     let cache: Option<At<u64>> = args.take("cache_mib");
