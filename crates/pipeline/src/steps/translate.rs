@@ -17,7 +17,7 @@ step_args! {
         /// The generator: a file of weights, or the folder `models` of a training run, of which
         /// `direction` chooses the file. Paths are relative to the pipeline's folder.
         model: Option<String> = None,
-        /// For a folder: "a_to_b", "b_to_a", or "generator", which pix2pix writes.
+        /// For a folder: `a_to_b`, `b_to_a`, or `generator`, which pix2pix writes.
         direction: Option<String> = None,
         /// Which network of a file that holds several, such as `netG_A`.
         entry: Option<String> = None,

@@ -101,6 +101,8 @@ pub enum Alarm {
     LossDiverged,
     /// The weights have grown out of all proportion.
     WeightsDiverged,
+    /// The weights have grown by leaps: the learning rate is far too large.
+    WeightsLeapt,
     /// Samples are more alike than the data.
     Collapsed,
     /// Samples are closer to training pictures than these are to each other.
@@ -109,11 +111,12 @@ pub enum Alarm {
 
 impl Alarm {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Saturated,
         Self::Fooled,
         Self::LossDiverged,
         Self::WeightsDiverged,
+        Self::WeightsLeapt,
         Self::Collapsed,
         Self::Copied,
     ];
@@ -125,6 +128,7 @@ impl Alarm {
             Self::Fooled => "discriminator_fooled",
             Self::LossDiverged => "loss_diverged",
             Self::WeightsDiverged => "weights_diverged",
+            Self::WeightsLeapt => "weights_leapt",
             Self::Collapsed => "mode_collapse",
             Self::Copied => "memorisation",
         }

@@ -77,9 +77,9 @@ pub(super) fn read(
     };
     let noise = kind.value == "noise";
     let game = match kind.value.as_str() {
-        "noise" => read_noise(&mut args, sizes),
-        "pix2pix" => read_pix2pix(&mut args, sizes),
-        "cyclegan" => read_cyclegan(&mut args, sizes),
+        "noise" => Some(read_noise(&mut args, sizes)),
+        "pix2pix" => Some(read_pix2pix(&mut args, sizes)),
+        "cyclegan" => Some(read_cyclegan(&mut args, sizes)),
         _ => read_super(&mut args, sizes),
     };
     let complain = |offset, error: Error| args.report(offset, error);
@@ -103,7 +103,7 @@ pub(super) fn read(
     if let Some(game) = &game {
         let valid = validate(game, data);
         if let Err(error) = valid {
-            complain(kind.offset, asked(error));
+            complain(kind.offset, asked(&error));
         }
     }
     args.finish();
@@ -111,7 +111,7 @@ pub(super) fn read(
 }
 
 /// What is wrong with a network that somebody asks for is wrong with the request.
-fn asked(error: Error) -> Error {
+fn asked(error: &Error) -> Error {
     let mut found = Error::new(Code::InvalidRequest, error.detail());
     for hint in error.hints() {
         found = found.hint(hint);
@@ -121,7 +121,7 @@ fn asked(error: Error) -> Error {
 
 const ANY: std::ops::RangeInclusive<usize> = 1..=4096;
 
-fn read_noise(args: &mut Args<'_, '_>, sizes: Sizes) -> Option<Game> {
+fn read_noise(args: &mut Args<'_, '_>, sizes: Sizes) -> Game {
     let Sizes { size, channels } = sizes;
     let source = tagged(args, "generator", &["dcgan", "resnet"]);
     let generator = source.map_or_else(
@@ -193,7 +193,7 @@ fn read_noise(args: &mut Args<'_, '_>, sizes: Sizes) -> Option<Game> {
             ..Lesson::adam(2e-4, (0.5, 0.999))
         },
     };
-    Some(Game::Noise {
+    Game::Noise {
         setup: NoiseSetup {
             generator,
             discriminator,
@@ -204,7 +204,7 @@ fn read_noise(args: &mut Args<'_, '_>, sizes: Sizes) -> Option<Game> {
             discriminator_lesson: discriminator_learning.lesson(lesson),
         },
         embedding,
-    })
+    }
 }
 
 fn read_penalty(kind: &str, mut args: Args<'_, '_>) -> Penalty {
@@ -393,12 +393,12 @@ fn translation_lesson() -> Lesson {
     }
 }
 
-fn read_pix2pix(args: &mut Args<'_, '_>, sizes: Sizes) -> Option<Game> {
+fn read_pix2pix(args: &mut Args<'_, '_>, sizes: Sizes) -> Game {
     let generator = read_translator(args, sizes, true);
     let batch = Normalization::Batch(BatchNormMode::Running);
     let discriminator = read_judge(args, sizes, 2 * sizes.channels, JudgeKind::Patch(batch));
     let [generator_learning, discriminator_learning] = both(args);
-    Some(Game::Pix2Pix(Pix2PixSetup {
+    Game::Pix2Pix(Pix2PixSetup {
         generator,
         discriminator,
         objective: objective(args, Objective::NonSaturating),
@@ -406,15 +406,15 @@ fn read_pix2pix(args: &mut Args<'_, '_>, sizes: Sizes) -> Option<Game> {
         dropout: args.value("dropout").unwrap_or(true),
         generator_lesson: generator_learning.lesson(translation_lesson()),
         discriminator_lesson: discriminator_learning.lesson(translation_lesson()),
-    }))
+    })
 }
 
-fn read_cyclegan(args: &mut Args<'_, '_>, sizes: Sizes) -> Option<Game> {
+fn read_cyclegan(args: &mut Args<'_, '_>, sizes: Sizes) -> Game {
     let generator = read_translator(args, sizes, false);
     let kind = JudgeKind::Patch(Normalization::Instance);
     let discriminator = read_judge(args, sizes, sizes.channels, kind);
     let [generator_learning, discriminator_learning] = both(args);
-    Some(Game::CycleGan(CycleGanSetup {
+    Game::CycleGan(CycleGanSetup {
         generator,
         discriminator,
         objective: objective(args, Objective::LeastSquares),
@@ -423,7 +423,7 @@ fn read_cyclegan(args: &mut Args<'_, '_>, sizes: Sizes) -> Option<Game> {
         pool: within(args, "pool", 0..=10_000, 50),
         generator_lesson: generator_learning.lesson(translation_lesson()),
         discriminator_lesson: discriminator_learning.lesson(translation_lesson()),
-    }))
+    })
 }
 
 fn read_super(args: &mut Args<'_, '_>, sizes: Sizes) -> Option<Game> {

@@ -197,7 +197,7 @@ impl Gauge {
     }
 
     /// What the figures warn of.
-    pub(super) fn judge(&self, figures: &Figures, watch: &mut Watch) -> Vec<Warning> {
+    pub(super) fn judge(figures: &Figures, watch: &mut Watch) -> Vec<Warning> {
         let get = |wanted: &str| {
             let found = figures.iter().find(|(name, _)| *name == wanted);
             found.map(|(_, value)| *value)

@@ -215,7 +215,7 @@ fn decides(key: &str) -> bool {
         Some("path" | "a" | "b" | "catalog" | "root")
     );
     let beside = ["name", "description", "steps", "output", "watch"].contains(&first);
-    !beside && !(key.starts_with("data.from.") && place) && key != "data.cache_mib"
+    !(beside || key.starts_with("data.from.") && place || key == "data.cache_mib")
 }
 
 fn flatten(prefix: &str, value: &Value, keys: &mut BTreeMap<String, String>) {

@@ -65,6 +65,9 @@ pub struct WatchPlan {
     pub diverged: f64,
     /// Weights diverge when their norm is more than so many times that at the beginning.
     pub grown: f64,
+    /// Weights leap when their norm is more than so many times that of a window before: a learning
+    /// rate that is far too large shows here first. With usual ones they grow by some per cent.
+    pub leapt: f64,
     /// Samples have collapsed when their mean distance from each other is below this share of that
     /// of the data, 0 to 1.
     pub collapsed: f64,
@@ -208,6 +211,7 @@ fn read_watch(mut args: Args<'_, '_>) -> WatchPlan {
         fooled: within(&mut args, "fooled", 0.0..=1.0, 0.02),
         diverged: within(&mut args, "diverged", 1.0..=1e9, 10.0),
         grown: within(&mut args, "grown", 1.0..=1e9, 20.0),
+        leapt: within(&mut args, "leapt", 1.0..=1e9, 1.5),
         collapsed: within(&mut args, "collapsed", 0.0..=1.0, 0.3),
         copied: within(&mut args, "copied", 0.0..=1.0, 0.5),
         features: args.value("features"),

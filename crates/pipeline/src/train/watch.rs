@@ -194,6 +194,19 @@ impl Watch {
                 self.set(&key, norm);
                 continue;
             };
+            let before = self.get(&format!("before {network}")).unwrap_or(begun);
+            self.set(&format!("before {network}"), norm);
+            let leap = before * self.plan.leapt;
+            let leapt = self.raise(Alarm::WeightsLeapt, &network, norm > leap, || Warning {
+                alarm: Alarm::WeightsLeapt,
+                message: format!(
+                    "the weights of `{network}` have grown from {before:.3} to {norm:.3} within \
+                     one window: the learning rate is far too large"
+                ),
+                value: norm,
+                bound: leap,
+            });
+            warnings.extend(leapt);
             let bound = begun * self.plan.grown;
             let warning = self.raise(Alarm::WeightsDiverged, &network, norm > bound, || Warning {
                 alarm: Alarm::WeightsDiverged,

@@ -123,7 +123,7 @@ impl Workshop {
         alarms.collect()
     }
 
-    /// All that is content: everything but the events of TensorBoard and the lock.
+    /// All that is content: everything but event files and the lock.
     fn content(&self) -> BTreeMap<String, Vec<u8>> {
         let mut files = BTreeMap::new();
         collect(&self.output(), "", &mut files);
