@@ -10,22 +10,19 @@
 | `rrdb` | RRDBNet, 23 blocks, ×4, on 64 × 64 |
 | `cyclegan` | the CycleGAN generator with nine blocks on 256 × 256 |
 | `unet` | U-Net, 64 features at the top, transposed convolutions, on 256 × 256 |
-| `srvgg_step` | SRVGGNetCompact, 32 features, 16 convolutions, ×4, 16 pictures of 32 × 32: forward, L1, backward |
-| `dcgan_step` | DCGAN for 64 × 64, 16 pictures: fake = G(z); D's loss on real and on fake without G, backward; G's loss through D, backward (binary cross entropy with logits, batch normalisation in training) |
 
-No step has an optimiser. All have one picture, f32 and random weights where nothing is said.
+All have one picture, f32 and random weights. bench_training.py times steps of training.
 
 Rivals: `ncnn` (Winograd, f32 throughout, converted by pnnx, RRDBNet by hand), `onnxruntime`, `torch` (eager, channels last,
-inference mode), `torch-bf16` (the same in bfloat16; steps under autocast). Each runs in a process of its
+inference mode), `torch-bf16` (the same in bfloat16). Each runs in a process of its
 own that has warmed up and waits for its turn; a round asks every one of them once, and each then runs as
 many iterations as fill half a second. `--ours CMD` is called in the same rounds with the case's name and
 the number of threads as last arguments, and prints one line of JSON, {"wall": seconds, "cpu": seconds} for
 an iteration; what it prints before that line is not read. A case it does not know is left out when it ends
 with another status than 0.
 
-GFLOP/s are effective: 2 · kernel · inner · outer · pixels summed over convolutions, whatever the algorithm, a
-step counted as three forwards, over the best wall time; and over the best CPU time, which other work on the
-machine disturbs less. `--avx2` masks AVX-512 for PyTorch (oneDNN and ATen);
+GFLOP/s are effective: 2 · kernel · inner · outer · pixels summed over convolutions, whatever the algorithm,
+over the best wall time; and over the best CPU time, which other work on the machine disturbs less. `--avx2` masks AVX-512 for PyTorch (oneDNN and ATen);
 ncnn and ONNX Runtime have no such switch and are left out.
 
 Prints Markdown. Needs torch, numpy; ncnn and pnnx, onnx and onnxruntime for those rivals.
@@ -46,8 +43,7 @@ from statistics import median
 from measure import table
 
 RIVALS = ("ncnn", "onnxruntime", "torch", "torch-bf16")
-INFERENCE = ("srvgg", "rrdb", "cyclegan", "unet")
-STEPS = ("srvgg_step", "dcgan_step")
+CASES = ("srvgg", "rrdb", "cyclegan", "unet")
 FILL = 0.5
 
 
@@ -62,24 +58,6 @@ def network(case):
         "unet": (networks.Unet, (1, 3, 256, 256)),
     }[case]
     return make().eval(), shape
-
-
-def dcgan():
-    """Generator and discriminator of Radford et al. for 64 × 64, 64 features."""
-    from torch import nn
-
-    wide = (512, 256, 128, 64)
-    layers = [nn.ConvTranspose2d(100, wide[0], 4, 1, 0, bias=False)]
-    for inner, outer in zip(wide, (*wide[1:], None)):
-        layers += [nn.BatchNorm2d(inner), nn.ReLU(True)]
-        layers.append(nn.ConvTranspose2d(inner, outer or 3, 4, 2, 1, bias=False))
-    generator = nn.Sequential(*layers, nn.Tanh())
-    layers = [nn.Conv2d(3, 64, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
-    for outer in (128, 256, 512):
-        layers.append(nn.Conv2d(outer // 2, outer, 4, 2, 1, bias=False))
-        layers += [nn.BatchNorm2d(outer), nn.LeakyReLU(0.2, True)]
-    discriminator = nn.Sequential(*layers, nn.Conv2d(512, 1, 4, 1, 0, bias=False))
-    return generator, discriminator
 
 
 def flop(model, x):
@@ -111,16 +89,8 @@ def work(case):
     """The floating point operations of one iteration."""
     import torch
 
-    import reference_networks as networks
-
-    if case in INFERENCE:
-        model, shape = network(case)
-        return flop(model, torch.zeros(shape))
-    if case == "srvgg_step":
-        return 3 * flop(networks.Srvgg(32, 16, 4), torch.zeros(16, 3, 32, 32))
-    generator, discriminator = dcgan()
-    made = flop(generator, torch.zeros(16, 100, 1, 1))
-    return 3 * made + 9 * flop(discriminator, torch.zeros(16, 3, 64, 64))
+    model, shape = network(case)
+    return flop(model, torch.zeros(shape))
 
 
 # ---- What runs in a rival's process ----------------------------------------------------------------
@@ -128,58 +98,18 @@ def work(case):
 
 def by_torch(case, threads, half):
     import torch
-    import torch.nn.functional as F
-
-    import reference_networks as networks
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     last = {"memory_format": torch.channels_last}
     dtype = torch.bfloat16 if half else torch.float32
-    if case in INFERENCE:
-        model, shape = network(case)
-        model = model.to(dtype).to(**last)
-        x = torch.rand(shape).to(dtype).contiguous(**last)
-
-        def once():
-            with torch.inference_mode():
-                model(x)
-
-        return once
-
-    def precision():
-        return torch.autocast("cpu", torch.bfloat16) if half else contextlib.nullcontext()
-
-    if case == "srvgg_step":
-        model = networks.Srvgg(32, 16, 4).to(**last)
-        low = torch.rand(16, 3, 32, 32).contiguous(**last)
-        high = torch.rand(16, 3, 128, 128).contiguous(**last)
-
-        def once():
-            model.zero_grad(set_to_none=True)
-            with precision():
-                loss = F.l1_loss(model(low), high)
-            loss.backward()
-
-        return once
-
-    generator, discriminator = (part.to(**last) for part in dcgan())
-    real = torch.rand(16, 3, 64, 64).contiguous(**last)
-    z = torch.randn(16, 100, 1, 1)
-    ones, zeros = torch.ones(16, 1, 1, 1), torch.zeros(16, 1, 1, 1)
-    loss_of = F.binary_cross_entropy_with_logits
+    model, shape = network(case)
+    model = model.to(dtype).to(**last)
+    x = torch.rand(shape).to(dtype).contiguous(**last)
 
     def once():
-        generator.zero_grad(set_to_none=True)
-        discriminator.zero_grad(set_to_none=True)
-        with precision():
-            fake = generator(z)
-            loss = loss_of(discriminator(real), ones) + loss_of(discriminator(fake.detach()), zeros)
-        loss.backward()
-        discriminator.zero_grad(set_to_none=True)
-        with precision():
-            loss = loss_of(discriminator(fake), ones)
-        loss.backward()
+        with torch.inference_mode():
+            model(x)
 
     return once
 
@@ -338,31 +268,36 @@ def serve(case, rival, threads):
             once = by_onnxruntime(case, threads, folder)
         else:
             once = by_torch(case, threads, rival == "torch-bf16")
-        once()
-        begun = time.perf_counter()
-        once()
-        iterations = max(1, round(FILL / (time.perf_counter() - begun)))
-        print("ready", flush=True)
-        for _ in sys.stdin:
-            wall, cpu = time.perf_counter(), time.process_time()
-            for _ in range(iterations):
-                once()
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            print(json.dumps({"wall": wall / iterations, "cpu": cpu / iterations}), flush=True)
+        answer(once)
+
+
+def answer(once):
+    """Says when it is warm, then, for each line that comes in, what an iteration costs."""
+    once()
+    begun = time.perf_counter()
+    once()
+    iterations = max(1, round(FILL / (time.perf_counter() - begun)))
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        wall, cpu = time.perf_counter(), time.process_time()
+        for _ in range(iterations):
+            once()
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        print(json.dumps({"wall": wall / iterations, "cpu": cpu / iterations}), flush=True)
 
 
 # ---- The rounds ------------------------------------------------------------------------------------
 
 
 class Rival:
-    """A process that waits for its turn."""
+    """A process of a script that takes `--serve`, which waits for its turn."""
 
-    def __init__(self, case, name, threads, avx2):
+    def __init__(self, case, name, threads, avx2=False, script=__file__):
         # Threads that spin after their work would slow whoever's turn is next.
         environment = dict(os.environ, OMP_NUM_THREADS=str(threads), OMP_WAIT_POLICY="PASSIVE", KMP_BLOCKTIME="1")
         if avx2:
             environment |= {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
-        command = [sys.executable, __file__, "--serve", case, name, str(threads)]
+        command = [sys.executable, script, "--serve", case, name, str(threads)]
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             command,
@@ -409,7 +344,7 @@ def measured(case, threads, arguments):
     """The turns of everybody, by name."""
     made = {}
     names = [name for name in RIVALS if name in arguments.rival]
-    if case in STEPS or arguments.avx2:
+    if arguments.avx2:
         names = [name for name in names if name.startswith("torch")]
     for name in names:
         try:
@@ -421,8 +356,13 @@ def measured(case, threads, arguments):
             made["fonds"] = Ours(case, arguments.ours, threads)
         except (RuntimeError, OSError, ValueError, IndexError) as error:
             print(f"{case}: fonds: {error}", file=sys.stderr)
+    return alternate(made, arguments.rounds)
+
+
+def alternate(made, rounds):
+    """The turns of everybody in `made`, by name."""
     turns = {name: [] for name in made}
-    for number in range(arguments.rounds):
+    for number in range(rounds):
         # Everybody goes first once.
         order = list(made)
         shift = number % len(order) if order else 0
@@ -435,7 +375,7 @@ def measured(case, threads, arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", action="append", choices=INFERENCE + STEPS)
+    parser.add_argument("--case", action="append", choices=CASES)
     parser.add_argument("--rival", action="append", choices=RIVALS)
     parser.add_argument("--no-rivals", action="store_true", help="time only --ours")
     parser.add_argument("--threads", action="append", type=int, help="default: 2, then 1")
@@ -451,7 +391,7 @@ def main():
         return
     arguments.rival = [] if arguments.no_rivals else arguments.rival or list(RIVALS)
     results = []
-    for case in arguments.case or INFERENCE + STEPS:
+    for case in arguments.case or CASES:
         operations = work(case)
         rows = []
         for threads in arguments.threads or [2, 1]:

@@ -3,7 +3,7 @@
 //! `cargo run --release -p fonds-nn --example training_speed -- [NAME …]`.
 //!
 //! Prints wall and CPU time of an iteration, the best of five rounds. The same steps in PyTorch are
-//! timed by `tools/bench_networks.py` as `srvgg_step` and `dcgan_step`.
+//! timed by `tools/bench_training.py` as `srvgg_step` and `dcgan_step`.
 #![expect(clippy::print_stdout, reason = "an example reports to the terminal")]
 
 use std::time::Instant;

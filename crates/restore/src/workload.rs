@@ -1,6 +1,7 @@
 //! Networks of the sizes that people run, with made-up weights: work that can be timed.
 //!
-//! The same work is timed in other programs by `tools/bench_networks.py`.
+//! The same work is timed in other programs by `tools/bench_networks.py` and, steps of training, by
+//! `tools/bench_training.py`.
 
 use std::fmt;
 
