@@ -8,8 +8,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use fonds_catalog::{
-    CatalogWriter, Hash64, Item, ItemEntry, ItemReader, Record, TableReader, ValidateOptions,
-    WellFormed, validate,
+    CatalogWriter, ExportOptions, Hash64, ImportOptions, Item, ItemEntry, ItemReader, Profile,
+    Query, Record, TableReader, ValidateOptions, WellFormed, export, import, query, similar,
+    validate,
 };
 use fonds_core::{Code, Digest, Error, ObjectId, Result};
 
@@ -53,6 +54,52 @@ fn tables(rows: u32, folder: &Path) -> Result<()> {
         found.first().map_or(Ok(()), |finding| {
             Err(Error::new(Code::Internal, finding.to_string()))
         })
+    })?;
+    let late = Query::parse("blur_score > 10 and title ~ img_00 and not status = failed")?;
+    timed("query", rows, || query(folder, &late, |_| true).map(drop))?;
+    for distance in [3, 6] {
+        timed(
+            &format!("group what looks alike within {distance} bits"),
+            rows,
+            || similar(folder, distance).map(drop),
+        )?;
+    }
+    exchange(rows, folder)
+}
+
+/// Measures the way to another program and back, with a changed title in every hundredth row.
+fn exchange(rows: u32, folder: &Path) -> Result<()> {
+    let place = temporary()?;
+    let target = place.path().join("export");
+    let options = ExportOptions::default();
+    timed("export to CollectionBuilder", rows, || {
+        export(folder, Profile::CollectionBuilder, &target, &options).map(drop)
+    })?;
+    let file = target.join("_data/metadata.csv");
+    let unread = |error| Error::from_io(error, Code::Unreadable, "cannot be read").at_path(&file);
+    let text = std::fs::read_to_string(&file).map_err(unread)?;
+    // A row is two lines, because its description is; the header is one.
+    let lines = text.lines().enumerate();
+    let edited: String = lines
+        .map(|(i, line)| match i % 200 {
+            199 => line.replacen(",IMG_", ",edited IMG_", 1) + "\n",
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    std::fs::write(&file, edited)
+        .map_err(|error| Error::from_io(error, Code::WriteFailed, "cannot be written"))?;
+    let options = ImportOptions {
+        dry_run: true,
+        ..ImportOptions::default()
+    };
+    timed("compare with an edited export", rows, || {
+        let report = import(&file, folder, options)?;
+        assert_eq!(
+            report.changes.len() as u32,
+            rows / 100,
+            "every edit is found"
+        );
+        Ok(())
     })
 }
 

@@ -70,12 +70,11 @@ pub fn group_hashes(hashes: &[u64], distance: u32) -> Vec<Vec<usize>> {
     let mut sets = Sets::new(hashes.len());
     let mut unique = Vec::new();
     for (i, hash) in hashes.iter().enumerate() {
-        match first_of.get(hash) {
-            Some(first) => sets.join(*first, i),
-            None => {
-                first_of.insert(*hash, i);
-                unique.push(i);
-            }
+        if let Some(first) = first_of.get(hash) {
+            sets.join(*first, i);
+        } else {
+            first_of.insert(*hash, i);
+            unique.push(i);
         }
     }
     let probes = values_within(distance / BANDS);

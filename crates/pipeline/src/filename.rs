@@ -50,14 +50,13 @@ impl FilenamePattern {
         })?;
         let mut groups = Vec::new();
         for name in regex.capture_names().flatten() {
-            if !COLUMNS.contains(&name) {
-                let message = format!("the group `{name}` is no column that a name may fill");
-                return Err(bad(message).hint(near_miss(name, COLUMNS.into_iter())));
-            }
             let column = Record::COLUMNS
                 .iter()
                 .position(|column| column.name == name);
-            let column = column.expect("these columns are in the catalog");
+            let Some(column) = column.filter(|_| COLUMNS.contains(&name)) else {
+                let message = format!("the group `{name}` is no column that a name may fill");
+                return Err(bad(message).hint(near_miss(name, COLUMNS.into_iter())));
+            };
             groups.push((name.to_owned(), column));
         }
         if groups.is_empty() {
