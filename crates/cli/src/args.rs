@@ -314,11 +314,11 @@ pub(crate) struct EvalArgs {
     /// those in --data
     #[arg(long, value_name = "FOLDER", conflicts_with = "model")]
     pub(crate) samples: Option<PathBuf>,
-    /// Compare samples by the features of this network, SqueezeNet or VGG as torchvision has them
+    /// Compare samples by the features of this network, `SqueezeNet` or VGG as torchvision has them
     /// [default: pooled pixels, which know tone and composition only]
     #[arg(long, value_name = "FILE", requires = "samples")]
     pub(crate) features: Option<PathBuf>,
-    /// The weights of LPIPS for SqueezeNet 1.1: measure how varied samples are by it
+    /// The weights of LPIPS for `SqueezeNet` 1.1: measure how varied samples are by it
     #[arg(long, value_name = "FILE", requires = "features")]
     pub(crate) heads: Option<PathBuf>,
     /// Bring samples and data to squares of so many pixels

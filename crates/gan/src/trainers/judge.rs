@@ -35,14 +35,15 @@ impl Judge {
     /// `model_error` when the configuration is none.
     pub fn build(&self, vb: VarBuilder<'static>) -> Result<Box<dyn Discriminator>> {
         Ok(match self {
+            // Nobody uses a discriminator afterwards, so its running statistics need not follow.
             Self::Dcgan(config) => Box::new(dcgan::DcganDiscriminator::new(
                 config,
-                BatchNormMode::Train,
+                BatchNormMode::Batch,
                 vb,
             )?),
             Self::ResNet(config) => Box::new(resnet_gan::ResNetDiscriminator::new(config, vb)?),
             Self::Patch(config) => {
-                let norm = in_training(config.norm);
+                let norm = of_batch(config.norm);
                 let config = patchgan::Config {
                     norm,
                     ..config.clone()
@@ -50,7 +51,7 @@ impl Judge {
                 Box::new(patchgan::PatchGan::new(&config, vb)?)
             }
             Self::Pixel(config) => {
-                let norm = in_training(config.norm);
+                let norm = of_batch(config.norm);
                 let config = pixel_discriminator::Config {
                     norm,
                     ..config.clone()
@@ -82,6 +83,14 @@ impl Judge {
             Self::Pixel(config) => batch(config.norm),
             Self::ResNet(_) | Self::Unet(_) => false,
         }
+    }
+}
+
+/// The same normalisation by the batch's statistics alone.
+fn of_batch(norm: Normalization) -> Normalization {
+    match norm {
+        Normalization::Batch(_) => Normalization::Batch(BatchNormMode::Batch),
+        Normalization::Instance => Normalization::Instance,
     }
 }
 

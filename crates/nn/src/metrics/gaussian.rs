@@ -123,10 +123,11 @@ mod tests {
         let gaussian = Gaussian::fit(&data).unwrap();
         let mut chance = Chance::new(Seed::new(2), "samples");
         let samples: Vec<Vec<f32>> = (0..4000).map(|_| gaussian.sample(&mut chance)).collect();
-        let moment = |of: &dyn Fn(&[f32]) -> f32| {
+        let moment = |of: &dyn Fn(&[f32]) -> f32| -> f32 {
             samples.iter().map(|sample| of(sample)).sum::<f32>() / samples.len() as f32
         };
-        let cases: [(&dyn Fn(&[f32]) -> f32, f32); 5] = [
+        type Of<'a> = &'a dyn Fn(&[f32]) -> f32;
+        let cases: [(Of<'_>, f32); 5] = [
             (&|s| s[0], 1.0),
             (&|s| (s[0] - 1.0).powi(2), 1.0),
             (&|s| (s[0] - 1.0) * s[1], 1.0),
