@@ -361,10 +361,10 @@ impl Compact {
         let vb = vb.pp("body");
         let conv = |inner, outer, index: usize| {
             let conv = Conv2d::new(inner, outer, 3, ConvConfig::same(3), vb.pp(index))?;
-            let last = index == 6;
-            let activation = match last {
-                true => Activation::None,
-                false => Activation::prelu(outer, &vb.pp(index + 1))?,
+            let activation = if index == 6 {
+                Activation::None
+            } else {
+                Activation::prelu(outer, &vb.pp(index + 1))?
             };
             Ok::<_, fonds_core::Error>(conv.with_activation(activation))
         };

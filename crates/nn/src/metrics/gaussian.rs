@@ -110,6 +110,8 @@ mod tests {
 
     use super::*;
 
+    type Of<'a> = &'a dyn Fn(&[f32]) -> f32;
+
     #[test]
     fn samples_have_the_mean_and_the_covariance() {
         // Two correlated values and a constant one.
@@ -126,7 +128,6 @@ mod tests {
         let moment = |of: &dyn Fn(&[f32]) -> f32| -> f32 {
             samples.iter().map(|sample| of(sample)).sum::<f32>() / samples.len() as f32
         };
-        type Of<'a> = &'a dyn Fn(&[f32]) -> f32;
         let cases: [(Of<'_>, f32); 5] = [
             (&|s| s[0], 1.0),
             (&|s| (s[0] - 1.0).powi(2), 1.0),
