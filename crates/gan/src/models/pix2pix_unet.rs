@@ -75,7 +75,7 @@ impl Config {
             );
             return Err(Error::new(Code::ModelError, message));
         }
-        if self.features == 0 || !(5..=10).contains(&self.levels) {
+        if self.features == 0 || !(2..=10).contains(&self.levels) {
             let message = format!(
                 "a pix2pix generator of {} channels and {} levels is not known",
                 self.features, self.levels
@@ -233,7 +233,7 @@ impl Network for Pix2PixUnet {
             skips.push(y);
         }
         let mut up = self.up.iter();
-        let innermost = up.next().expect("there are at least five levels");
+        let innermost = up.next().expect("there are at least two levels");
         let mut y = innermost.forward(&skips.pop().expect("one for each level"))?;
         let levels = (0..self.config.levels - 1).rev();
         for ((up, skip), level) in up.zip(skips.iter().rev()).zip(levels) {

@@ -57,7 +57,8 @@ fn every_fixture_is_small() {
         .iter()
         .map(|path| fs::metadata(path).unwrap().len())
         .collect();
-    assert!(sizes.iter().all(|&size| size <= 400_000));
+    // The largest are the weights of a U-Net before and after five steps of training.
+    assert!(sizes.iter().all(|&size| size <= 430_000));
     // Four megabytes of them are what PyTorch computed for the networks.
     assert!(sizes.iter().sum::<u64>() < 7_000_000);
 }

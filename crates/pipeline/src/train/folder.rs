@@ -217,6 +217,8 @@ fn remove(path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use fonds_nn::train::{Batch, Stack};
+
     use super::*;
 
     fn about(step: u64) -> About {
@@ -231,6 +233,13 @@ mod tests {
     fn state() -> State {
         let mut state = State::default();
         state.counts.insert("steps".to_owned(), 3);
+        let stack = Stack {
+            dims: [1, 1, 2, 2],
+            values: vec![0.25, -1.0, 0.5, 3.0],
+        };
+        let mut batch = Batch::from_stacks(vec![stack], None).unwrap();
+        let weights = batch.pictures.remove(0);
+        state.tensors.insert("weights".to_owned(), weights);
         state
     }
 
@@ -266,8 +275,12 @@ mod tests {
                 "{cut}"
             );
         }
-        let text = String::from_utf8_lossy(&whole);
-        let at = text.find("count steps\":\"3").unwrap() + "count steps\":\"".len();
+        let before = b"count steps\":\"";
+        let found = whole
+            .windows(before.len())
+            .position(|bytes| bytes == before);
+        let at = found.unwrap() + before.len();
+        assert_eq!(whole[at], b'3');
         let mut wrong = whole.clone();
         wrong[at] = b'4';
         fs::write(&path, &wrong).unwrap();

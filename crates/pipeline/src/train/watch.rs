@@ -308,7 +308,7 @@ mod tests {
         // Up and down, and slowly up as a critic's.
         let healthy = run(&|step| 1.0 + (step as f64 / 7.0).sin() + step as f64 / 100.0);
         assert!(healthy.is_empty(), "{healthy:?}");
-        let exploding = run(&|step| if step > 100 { (step - 100) as f64 } else { 0.7 });
+        let exploding = run(&|step| 0.7 * 1.3_f64.powi((step as i32 - 100).clamp(0, 300)));
         assert_eq!(exploding[0], Alarm::LossDiverged);
     }
 
