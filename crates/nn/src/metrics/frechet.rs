@@ -239,4 +239,35 @@ mod tests {
             assert_eq!(Moments::of(&set).unwrap_err().code(), Code::InvalidRequest);
         }
     }
+
+    /// `fixtures/tensors/frechet.safetensors`, made by `tools/check_frechet.py` with `NumPy`.
+    #[test]
+    fn distances_are_those_of_numpy() {
+        let path = crate::testing::references().join("frechet.safetensors");
+        let bytes = std::fs::read(path).unwrap();
+        let (tensors, metadata) = crate::weights::read_safetensors(bytes).unwrap();
+        let set = |name: String| {
+            let tensor = tensors.get(&name).unwrap();
+            let tensor = crate::train::to_candle(tensor).unwrap();
+            tensor.to_vec2::<f64>().unwrap()
+        };
+        let cases: serde_json::Value = serde_json::from_str(&metadata["values"]).unwrap();
+        let cases = cases.as_object().unwrap();
+        assert_eq!(cases.len(), 10);
+        for (name, expected) in cases {
+            let (a, b) = (set(format!("{name}.a")), set(format!("{name}.b")));
+            let moments = |set: &[Vec<f64>]| Moments::of(set).unwrap();
+            let found = frechet_distance(&moments(&a), &moments(&b)).unwrap();
+            let value = expected["frechet"].as_f64().unwrap();
+            // Where rank is lacking, roots of rounding errors are left.
+            let lacking = expected["agreement"].as_f64().unwrap() > 1e-12;
+            let tolerance = if lacking { 1e-5 } else { 1e-9 };
+            let error = (found - value).abs() / value.abs().max(1.0);
+            assert!(error < tolerance, "{name}: {found} instead of {value}");
+            let found = kernel_distance(&a, &b).unwrap();
+            let value = expected["kernel"].as_f64().unwrap();
+            let error = (found - value).abs() / value.abs().max(1.0);
+            assert!(error < 1e-9, "{name}: {found} instead of {value}");
+        }
+    }
 }
