@@ -7,10 +7,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use fonds_core::Result;
 use serde_json::Value;
 
+use crate::train::SECOND_ORDER;
 use crate::weights::{Checkpoint, Dtype, Tensor, Tensors, safetensors_bytes};
 
 /// What is known about one network.
@@ -84,6 +86,28 @@ impl fmt::Display for Deviation {
             self.max_abs, self.over_range, self.over_torch
         )
     }
+}
+
+/// Whether gradients of gradients are right in this process. Where they are not, first runs the test
+/// of this name again, in a process of its own in which they are: candle reads the variable once for
+/// each thread.
+///
+/// # Panics
+/// When the test fails there, or there is none of this name.
+pub fn with_second_order(test: &str) -> bool {
+    if std::env::var_os(SECOND_ORDER).is_some() {
+        return true;
+    }
+    let output = Command::new(std::env::current_exe().expect("a test is a program"))
+        .args(["--exact", test, "--nocapture"])
+        .env(SECOND_ORDER, "1")
+        .output()
+        .expect("a test can be run again");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{errors}");
+    assert!(text.contains("1 passed"), "the test was not run: {text}");
+    false
 }
 
 /// The folder of the references.

@@ -17,7 +17,7 @@ use fonds_nn::layers::{
 use fonds_nn::weights::Tensors;
 use fonds_nn::{Act, VarBuilder, load};
 
-use super::noise::{Discriminator, NoiseGenerator, Projection, expect_condition};
+use super::noise::{Discriminator, Embedding, NoiseGenerator, Projection, expect_condition};
 use super::normalization::{count, is_counter, kernel};
 
 /// Slope of the discriminator's activations.
@@ -123,7 +123,7 @@ pub fn ignore(key: &str) -> bool {
 pub struct Generator {
     config: GeneratorConfig,
     /// `embed`.
-    embed: Option<Conv2d>,
+    embed: Embedding,
     /// `main.0`, `main.3`, …, each with its normalisation.
     steps: Vec<ConvTransposeNorm>,
     last: ConvTranspose2d,
@@ -166,17 +166,7 @@ impl Generator {
         let layers = layers.collect::<Result<_>>()?;
         let last = main.pp(3 * steps);
         let last = ConvTranspose2d::new(config.features, config.channels, 4, double, last)?;
-        let point = ConvConfig::valid().bias(false);
-        let embed = match config.conditions {
-            0 => None,
-            conditions => Some(Conv2d::new(
-                conditions,
-                config.embedding,
-                1,
-                point,
-                vb.pp("embed"),
-            )?),
-        };
+        let embed = Embedding::new(config.conditions, config.embedding, &vb)?;
         Ok(Self {
             config: config.clone(),
             embed,
@@ -216,14 +206,7 @@ impl NoiseGenerator for Generator {
     }
 
     fn generate(&self, noise: &Act, condition: Option<&Act>) -> Result<Act> {
-        expect_condition(
-            self.config.conditions,
-            condition.map(|act| act.dims().channels),
-        )?;
-        let mut y = match (&self.embed, condition) {
-            (Some(embed), Some(condition)) => Act::cat(&[noise, &embed.forward(condition)?])?,
-            _ => noise.clone(),
-        };
+        let mut y = self.embed.beside(noise, condition)?;
         for step in &self.steps {
             y = step.forward(&y)?;
         }

@@ -44,6 +44,33 @@ pub trait Discriminator: Debug + Send + Sync {
     fn judge(&self, pictures: &Tensor, condition: Option<&Tensor>) -> Result<Tensor>;
 }
 
+/// Noise, and beside it what a condition has been learned to mean; key `embed.weight`.
+#[derive(Debug)]
+pub(super) struct Embedding {
+    conditions: usize,
+    embed: Option<Conv2d>,
+}
+
+impl Embedding {
+    /// A condition of so many values becomes `width` channels.
+    pub(super) fn new(conditions: usize, width: usize, vb: &VarBuilder<'_>) -> Result<Self> {
+        let point = ConvConfig::valid().bias(false);
+        let embed = (conditions > 0)
+            .then(|| Conv2d::new(conditions, width, 1, point, vb.pp("embed")))
+            .transpose()?;
+        Ok(Self { conditions, embed })
+    }
+
+    /// `[n, latent, 1, 1]` and `[n, conditions, 1, 1]` → `[n, latent + width, 1, 1]`.
+    pub(super) fn beside(&self, noise: &Act, condition: Option<&Act>) -> Result<Act> {
+        expect_condition(self.conditions, condition.map(|act| act.dims().channels))?;
+        match (&self.embed, condition) {
+            (Some(embed), Some(condition)) => Act::cat(&[noise, &embed.forward(condition)?]),
+            _ => Ok(noise.clone()),
+        }
+    }
+}
+
 /// What a condition asks of a discriminator's features (Miyato and Koyama 2018); spectrally normalised
 /// where the other layers are. Key: `project.weight` or `project.weight_orig`, `[features,
 /// conditions, 1, 1]`.

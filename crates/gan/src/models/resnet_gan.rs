@@ -17,7 +17,7 @@ use fonds_nn::layers::{
 use fonds_nn::weights::Tensors;
 use fonds_nn::{Act, VarBuilder, load};
 
-use super::noise::{Discriminator, NoiseGenerator, Projection, expect_condition};
+use super::noise::{Discriminator, Embedding, NoiseGenerator, Projection, expect_condition};
 use super::normalization::{count, is_counter, kernel};
 
 /// PyTorch's.
@@ -115,7 +115,7 @@ pub fn ignore(key: &str) -> bool {
 #[derive(Debug)]
 pub struct ResNetGenerator {
     config: Config,
-    embed: Option<Conv2d>,
+    embed: Embedding,
     linear: Conv2d,
     blocks: Vec<Enlarging>,
     norm: BatchNorm2d,
@@ -135,16 +135,7 @@ impl ResNetGenerator {
         }
         let steps = config.steps();
         let point = ConvConfig::valid();
-        let embed = match config.conditions {
-            0 => None,
-            conditions => Some(Conv2d::new(
-                conditions,
-                config.embedding(),
-                1,
-                point.bias(false),
-                vb.pp("embed"),
-            )?),
-        };
+        let embed = Embedding::new(config.conditions, config.embedding(), &vb)?;
         let top = config.width(steps);
         let linear = Conv2d::new(
             config.latent + config.embedding(),
@@ -198,14 +189,7 @@ impl NoiseGenerator for ResNetGenerator {
     }
 
     fn generate(&self, noise: &Act, condition: Option<&Act>) -> Result<Act> {
-        expect_condition(
-            self.config.conditions,
-            condition.map(|act| act.dims().channels),
-        )?;
-        let noise = match (&self.embed, condition) {
-            (Some(embed), Some(condition)) => Act::cat(&[noise, &embed.forward(condition)?])?,
-            _ => noise.clone(),
-        };
+        let noise = self.embed.beside(noise, condition)?;
         // [n, c · 16, 1, 1] → [n, c, 4, 4].
         let mut y = self.linear.forward(&noise)?.pixel_shuffle(SEED_SIDE)?;
         for block in &self.blocks {

@@ -3,8 +3,6 @@
 //! Zhu et al., *Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks*
 //! (2017), arXiv:1703.10593.
 
-use std::collections::BTreeMap;
-
 use candle_core::{DType, Device, Tensor};
 use fonds_core::{Code, Error, Result, Seed};
 use fonds_nn::error::TensorResult;
@@ -14,7 +12,7 @@ use fonds_nn::train::{Batch, Chance, Export, Learner, Lesson, State, Terms, Trai
 
 use super::judge::{Judge, look, make};
 use super::pix2pix::{forward, translate};
-use super::{Pool, Translator, for_use, into_range, rows};
+use super::{Pool, Translator, export, for_use, into_range, rows};
 use crate::models::noise::Discriminator;
 use crate::objectives::Objective;
 
@@ -254,17 +252,10 @@ impl Trainer for CycleGan {
     }
 
     fn exports(&self) -> Result<Vec<Export>> {
-        let export = |name, learner: &Learner<dyn Network>| {
-            Ok(Export {
-                name,
-                what: self.setup.generator.name(),
-                tensors: learner.best()?,
-                about: BTreeMap::new(),
-            })
-        };
+        let what = self.setup.generator.name();
         Ok(vec![
-            export("a_to_b", &self.a_to_b)?,
-            export("b_to_a", &self.b_to_a)?,
+            export("a_to_b", what, &self.a_to_b)?,
+            export("b_to_a", what, &self.b_to_a)?,
         ])
     }
 }

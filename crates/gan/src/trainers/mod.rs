@@ -22,6 +22,7 @@ pub use pool::Pool;
 pub use super_resolution::{Adversarial, SuperResolution, SuperResolutionSetup, Supervision};
 pub use translator::Translator;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
@@ -29,6 +30,7 @@ use fonds_core::Result;
 use fonds_nn::backend::Backend;
 use fonds_nn::error::TensorResult;
 use fonds_nn::network::Range;
+use fonds_nn::train::{Export, Learner, State};
 
 /// Where a finished network is used during training: the engine on the CPU, else the device.
 fn for_use(device: &Device) -> Backend {
@@ -74,6 +76,41 @@ fn rows(columns: &[&Tensor]) -> Result<Vec<Vec<Tensor>>> {
     (0..count)
         .map(|index| columns.iter().map(|column| shown(column, index)).collect())
         .collect()
+}
+
+/// What a generator and its discriminator have to remember.
+fn pair_state<G: ?Sized, D: ?Sized>(
+    generator: &Learner<G>,
+    discriminator: &Learner<D>,
+) -> Result<State> {
+    let mut state = State::default();
+    state.nest("generator", generator.state()?);
+    state.nest("discriminator", discriminator.state()?);
+    Ok(state)
+}
+
+/// Takes back what [`pair_state`] gave.
+fn restore_pair<G: ?Sized, D: ?Sized>(
+    generator: &mut Learner<G>,
+    discriminator: &mut Learner<D>,
+    mut state: State,
+) -> Result<()> {
+    generator.restore(state.take("generator"))?;
+    discriminator.restore(state.take("discriminator"))
+}
+
+/// A learner's network, to be kept.
+fn export<N: ?Sized>(
+    name: &'static str,
+    what: &'static str,
+    learner: &Learner<N>,
+) -> Result<Export> {
+    Ok(Export {
+        name,
+        what,
+        tensors: learner.best()?,
+        about: BTreeMap::new(),
+    })
 }
 
 /// A boxed constructor of weights to a network.

@@ -4,8 +4,6 @@
 //! 2017, arXiv:1701.07875; Gulrajani et al. 2017, arXiv:1704.00028; Mirza and Osindero 2014,
 //! arXiv:1411.1784.
 
-use std::collections::BTreeMap;
-
 use candle_core::{Device, Tensor};
 use fonds_core::{Code, Error, Result, Seed};
 use fonds_nn::error::TensorResult;
@@ -18,7 +16,7 @@ use fonds_nn::weights::Tensors;
 use fonds_nn::{Act, Backend, VarBuilder, load};
 
 use super::judge::{Judge, look, make};
-use super::{for_use, from_range, into_range, maker, shown};
+use super::{export, for_use, from_range, into_range, maker, pair_state, restore_pair, shown};
 use crate::models::noise::{Discriminator, NoiseGenerator};
 use crate::models::{dcgan, resnet_gan};
 use crate::objectives::{Objective, gradient_penalty, r1_penalty};
@@ -478,23 +476,15 @@ impl Trainer for Noise {
     }
 
     fn state(&self) -> Result<State> {
-        let mut state = State::default();
-        state.nest("generator", self.generator.state()?);
-        state.nest("discriminator", self.discriminator.state()?);
-        Ok(state)
+        pair_state(&self.generator, &self.discriminator)
     }
 
-    fn restore(&mut self, mut state: State) -> Result<()> {
-        self.generator.restore(state.take("generator"))?;
-        self.discriminator.restore(state.take("discriminator"))
+    fn restore(&mut self, state: State) -> Result<()> {
+        restore_pair(&mut self.generator, &mut self.discriminator, state)
     }
 
     fn exports(&self) -> Result<Vec<Export>> {
-        Ok(vec![Export {
-            name: "generator",
-            what: self.setup.generator.name(),
-            tensors: self.generator.best()?,
-            about: BTreeMap::new(),
-        }])
+        let what = self.setup.generator.name();
+        Ok(vec![export("generator", what, &self.generator)?])
     }
 }

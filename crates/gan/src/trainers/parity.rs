@@ -15,10 +15,8 @@ use fonds_nn::features::Features;
 use fonds_nn::layers::{Activation, Conv2d, ConvConfig};
 use fonds_nn::loss::{Perceptual, PerceptualLayer, PixelLoss};
 use fonds_nn::network::{Interface, Network};
-use fonds_nn::testing::references;
-use fonds_nn::train::{
-    Batch, Learner, Lesson, Parameters, SECOND_ORDER, State, Terms, Trainer, to_candle,
-};
+use fonds_nn::testing::{references, with_second_order};
+use fonds_nn::train::{Batch, Learner, Lesson, Parameters, State, Terms, Trainer, to_candle};
 use fonds_nn::weights::read_safetensors;
 
 use super::noise::Draws;
@@ -133,23 +131,6 @@ fn unit(signed: &Tensor, dtype: DType) -> Tensor {
 /// is frozen, and nothing depends on them.
 fn running(name: &str) -> bool {
     name.contains("running_")
-}
-
-/// Runs this test of this name again where gradients of gradients are right; whether they are here.
-fn with_second_order(name: &str) -> bool {
-    if std::env::var_os(SECOND_ORDER).is_some() {
-        return true;
-    }
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(SECOND_ORDER, "1")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}{errors}");
-    assert!(text.contains("1 passed"), "the test was not run: {text}");
-    false
 }
 
 fn noise_setup(

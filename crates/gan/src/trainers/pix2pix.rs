@@ -3,7 +3,6 @@
 //! Isola et al., *Image-to-Image Translation with Conditional Adversarial Networks* (2017),
 //! arXiv:1611.07004.
 
-use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use candle_core::{DType, Device, Tensor};
@@ -16,7 +15,7 @@ use fonds_nn::train::{Batch, Chance, Export, Learner, Lesson, State, Terms, Trai
 
 use super::judge::{Judge, look, make};
 use super::translator::{Translator, dropout};
-use super::{for_use, from_range, into_range, rows};
+use super::{export, for_use, from_range, into_range, pair_state, restore_pair, rows};
 use crate::models::noise::Discriminator;
 use crate::models::pix2pix_unet::Dropout;
 use crate::objectives::Objective;
@@ -227,24 +226,16 @@ impl Trainer for Pix2Pix {
     }
 
     fn state(&self) -> Result<State> {
-        let mut state = State::default();
-        state.nest("generator", self.generator.state()?);
-        state.nest("discriminator", self.discriminator.state()?);
-        Ok(state)
+        pair_state(&self.generator, &self.discriminator)
     }
 
-    fn restore(&mut self, mut state: State) -> Result<()> {
-        self.generator.restore(state.take("generator"))?;
-        self.discriminator.restore(state.take("discriminator"))
+    fn restore(&mut self, state: State) -> Result<()> {
+        restore_pair(&mut self.generator, &mut self.discriminator, state)
     }
 
     fn exports(&self) -> Result<Vec<Export>> {
-        Ok(vec![Export {
-            name: "generator",
-            what: self.setup.generator.name(),
-            tensors: self.generator.best()?,
-            about: BTreeMap::new(),
-        }])
+        let what = self.setup.generator.name();
+        Ok(vec![export("generator", what, &self.generator)?])
     }
 }
 

@@ -4,7 +4,6 @@
 //! Ledig et al. 2017, arXiv:1609.04802; Wang et al. 2018, arXiv:1809.00219; Wang et al. 2021,
 //! arXiv:2107.10833.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use candle_core::{DType, Device, Tensor};
@@ -18,7 +17,7 @@ use fonds_nn::{Backend, load};
 
 use super::judge::{Judge, look, make};
 use super::pix2pix::{forward, translate};
-use super::{for_use, from_range, into_range, rows};
+use super::{export, for_use, from_range, into_range, rows};
 use crate::models::noise::Discriminator;
 use crate::objectives::Objective;
 
@@ -310,11 +309,6 @@ impl Trainer for SuperResolution {
     }
 
     fn exports(&self) -> Result<Vec<Export>> {
-        Ok(vec![Export {
-            name: "generator",
-            what: self.setup.name,
-            tensors: self.generator.best()?,
-            about: BTreeMap::new(),
-        }])
+        Ok(vec![export("generator", self.setup.name, &self.generator)?])
     }
 }

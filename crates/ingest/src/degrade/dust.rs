@@ -2,7 +2,7 @@
 
 use super::canvas::{Canvas, number};
 use super::layer::Layer;
-use super::{Damage, Problems, shade};
+use super::{Damage, Problems, shade, stronger};
 use crate::draw::Draw;
 
 /// Uneven specks, many small and few large.
@@ -40,7 +40,7 @@ impl Damage for Dust {
     }
 
     fn strengthen(&mut self, by: f32) {
-        self.density = (self.density.0 * by, (self.density.1 * by).min(20_000.0));
+        self.density = stronger(self.density, by, 20_000.0);
     }
 
     fn apply(&self, canvas: &mut Canvas, draw: &mut Draw) -> fonds_core::Result<()> {

@@ -5,7 +5,7 @@ use std::f32::consts::FRAC_PI_2;
 use super::canvas::{Canvas, number};
 use super::field::{Waver, clouds, smoothstep};
 use super::layer::Layer;
-use super::{Damage, Problems, paper};
+use super::{Damage, Problems, paper, stronger};
 use crate::draw::Draw;
 
 /// Creases from edge to edge, broken and flaked, with a shadow on one side.
@@ -47,8 +47,8 @@ impl Damage for Fold {
     }
 
     fn strengthen(&mut self, by: f32) {
-        self.count = (self.count.0 * by, (self.count.1 * by).min(100.0));
-        self.broken = ((self.broken.0 * by).min(1.0), (self.broken.1 * by).min(1.0));
+        self.count = stronger(self.count, by, 100.0);
+        self.broken = stronger(self.broken, by, 1.0);
     }
 
     fn apply(&self, canvas: &mut Canvas, draw: &mut Draw) -> fonds_core::Result<()> {

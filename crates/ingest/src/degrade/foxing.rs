@@ -2,7 +2,7 @@
 
 use super::canvas::{Canvas, number};
 use super::layer::Layer;
-use super::{Damage, Problems};
+use super::{Damage, Problems, stronger};
 use crate::draw::Draw;
 
 /// Soft brown spots, in clusters.
@@ -36,11 +36,8 @@ impl Damage for Foxing {
     }
 
     fn strengthen(&mut self, by: f32) {
-        self.density = (self.density.0 * by, (self.density.1 * by).min(20_000.0));
-        self.strength = (
-            (self.strength.0 * by).min(1.0),
-            (self.strength.1 * by).min(1.0),
-        );
+        self.density = stronger(self.density, by, 20_000.0);
+        self.strength = stronger(self.strength, by, 1.0);
     }
 
     fn apply(&self, canvas: &mut Canvas, draw: &mut Draw) -> fonds_core::Result<()> {

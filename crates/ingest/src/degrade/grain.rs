@@ -2,7 +2,7 @@
 
 use super::canvas::{Canvas, number};
 use super::kernel::smooth;
-use super::{Damage, Problems};
+use super::{Damage, Problems, stronger};
 use crate::draw::Draw;
 use crate::planes::Planes;
 
@@ -38,10 +38,7 @@ impl Damage for Grain {
     }
 
     fn strengthen(&mut self, by: f32) {
-        self.strength = (
-            (self.strength.0 * by).min(0.5),
-            (self.strength.1 * by).min(0.5),
-        );
+        self.strength = stronger(self.strength, by, 0.5);
     }
 
     fn apply(&self, canvas: &mut Canvas, draw: &mut Draw) -> fonds_core::Result<()> {

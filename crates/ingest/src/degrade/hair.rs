@@ -3,7 +3,7 @@
 use super::canvas::{Canvas, number};
 use super::field::Waver;
 use super::layer::{Layer, Point};
-use super::{Damage, Problems, shade};
+use super::{Damage, Problems, shade, stronger};
 use crate::draw::Draw;
 
 /// Thin curved lines.
@@ -45,7 +45,7 @@ impl Damage for Hair {
     }
 
     fn strengthen(&mut self, by: f32) {
-        self.count = (self.count.0 * by, (self.count.1 * by).min(1000.0));
+        self.count = stronger(self.count, by, 1000.0);
     }
 
     fn apply(&self, canvas: &mut Canvas, draw: &mut Draw) -> fonds_core::Result<()> {

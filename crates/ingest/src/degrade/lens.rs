@@ -3,7 +3,7 @@
 use super::canvas::{Canvas, number};
 use super::field::{fill, smoothstep};
 use super::kernel::{Kernel, convolve, smooth};
-use super::{Damage, Problems};
+use super::{Damage, Problems, stronger};
 use crate::draw::Draw;
 use crate::planes::Planes;
 
@@ -39,8 +39,8 @@ impl Damage for Lens {
     }
 
     fn strengthen(&mut self, by: f32) {
-        self.radius = (self.radius.0 * by, (self.radius.1 * by).min(20.0));
-        self.veil = (self.veil.0 * by.min(1.0), (self.veil.1 * by).min(1.0));
+        self.radius = stronger(self.radius, by, 20.0);
+        self.veil = stronger(self.veil, by, 1.0);
     }
 
     fn apply(&self, canvas: &mut Canvas, draw: &mut Draw) -> fonds_core::Result<()> {

@@ -369,6 +369,11 @@ fn prepare(steps: &[Step]) -> Result<()> {
     })
 }
 
+/// A range of amounts so many times as large, up to `most`.
+fn stronger((low, high): (f32, f32), by: f32, most: f32) -> (f32, f32) {
+    ((low * by).min(most), (high * by).min(most))
+}
+
 fn strengthen(steps: &mut [Step], by: f32) {
     for step in steps {
         step.probability = 1.0 - (1.0 - step.probability.clamp(0.0, 1.0)).powf(by);

@@ -2,7 +2,7 @@
 
 use super::canvas::{Canvas, number};
 use super::kernel::{Kernel, convolve};
-use super::{Damage, Problems};
+use super::{Damage, Problems, stronger};
 use crate::draw::Draw;
 
 /// Blur along a slightly bent line.
@@ -35,7 +35,7 @@ impl Damage for Motion {
     }
 
     fn strengthen(&mut self, by: f32) {
-        self.length = (self.length.0 * by, (self.length.1 * by).min(50.0));
+        self.length = stronger(self.length, by, 50.0);
         self.length.0 = self.length.0.clamp(0.5, self.length.1.max(0.5));
         self.length.1 = self.length.1.max(0.5);
     }

@@ -1,7 +1,7 @@
 //! Noise of sensors and of light: Gaussian or Poisson, in gray or in colour.
 
 use super::canvas::{Canvas, number, text};
-use super::{Damage, Problems};
+use super::{Damage, Problems, stronger};
 use crate::draw::Draw;
 use crate::planes::Planes;
 
@@ -57,8 +57,8 @@ impl Damage for Noise {
     }
 
     fn strengthen(&mut self, by: f32) {
-        self.sigma = (self.sigma.0 * by, (self.sigma.1 * by).min(255.0));
-        self.poisson = (self.poisson.0 * by, (self.poisson.1 * by).min(100.0));
+        self.sigma = stronger(self.sigma, by, 255.0);
+        self.poisson = stronger(self.poisson, by, 100.0);
     }
 
     fn apply(&self, canvas: &mut Canvas, draw: &mut Draw) -> fonds_core::Result<()> {

@@ -5,7 +5,7 @@ use std::f32::consts::FRAC_PI_2;
 use super::canvas::{Canvas, number};
 use super::field::Waver;
 use super::layer::{Layer, Point};
-use super::{Damage, Problems, shade};
+use super::{Damage, Problems, shade, stronger};
 use crate::draw::Draw;
 
 /// Nearly straight lines, some in company of parallel ones.
@@ -51,7 +51,7 @@ impl Damage for Scratch {
     }
 
     fn strengthen(&mut self, by: f32) {
-        self.count = (self.count.0 * by, (self.count.1 * by).min(1000.0));
+        self.count = stronger(self.count, by, 1000.0);
     }
 
     fn apply(&self, canvas: &mut Canvas, draw: &mut Draw) -> fonds_core::Result<()> {

@@ -1,7 +1,7 @@
 //! Sepia: the brown of toned and of old silver prints.
 
 use super::canvas::{Canvas, number};
-use super::{Damage, Problems};
+use super::{Damage, Problems, stronger};
 use crate::draw::Draw;
 
 /// The picture in browns of its own luma; a gray picture stays as it is.
@@ -39,10 +39,7 @@ impl Damage for Sepia {
     }
 
     fn strengthen(&mut self, by: f32) {
-        self.strength = (
-            (self.strength.0 * by).min(1.0),
-            (self.strength.1 * by).min(1.0),
-        );
+        self.strength = stronger(self.strength, by, 1.0);
     }
 
     fn apply(&self, canvas: &mut Canvas, draw: &mut Draw) -> fonds_core::Result<()> {

@@ -3,7 +3,7 @@
 use super::canvas::{Canvas, number};
 use super::field::{clouds, smoothstep};
 use super::layer::Layer;
-use super::{Damage, Problems};
+use super::{Damage, Problems, stronger};
 use crate::draw::Draw;
 
 /// Patches with tide lines.
@@ -37,10 +37,7 @@ impl Damage for Stain {
     }
 
     fn strengthen(&mut self, by: f32) {
-        self.strength = (
-            (self.strength.0 * by).min(1.0),
-            (self.strength.1 * by).min(1.0),
-        );
+        self.strength = stronger(self.strength, by, 1.0);
     }
 
     fn apply(&self, canvas: &mut Canvas, draw: &mut Draw) -> fonds_core::Result<()> {

@@ -8,7 +8,7 @@ use fonds_image::decode::Document;
 
 use super::canvas::{Canvas, number};
 use super::layer::Layer;
-use super::{Damage, Problems, polygons, shade};
+use super::{Damage, Problems, polygons, shade, stronger};
 use crate::draw::Draw;
 use crate::planes::Planes;
 use crate::resample::{Area, Kernel, resample};
@@ -101,7 +101,7 @@ impl Damage for Stamp {
     }
 
     fn strengthen(&mut self, by: f32) {
-        self.count = (self.count.0 * by, (self.count.1 * by).min(1000.0));
+        self.count = stronger(self.count, by, 1000.0);
     }
 
     fn apply(&self, canvas: &mut Canvas, draw: &mut Draw) -> Result<()> {

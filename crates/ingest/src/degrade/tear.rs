@@ -5,7 +5,7 @@ use std::f32::consts::{FRAC_PI_2, PI};
 use super::canvas::{Canvas, number};
 use super::field::Waver;
 use super::layer::{Layer, Point};
-use super::{Damage, Problems, paper};
+use super::{Damage, Problems, paper, stronger};
 use crate::draw::Draw;
 
 /// Jagged gaps that begin at an edge, lined by bare paper.
@@ -47,7 +47,7 @@ impl Damage for Tear {
     }
 
     fn strengthen(&mut self, by: f32) {
-        self.count = (self.count.0 * by, (self.count.1 * by).min(100.0));
+        self.count = stronger(self.count, by, 100.0);
         self.corner = (self.corner * by).min(1.0);
     }
 

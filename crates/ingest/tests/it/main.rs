@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod dataset;
-mod degrade;
 mod describe;
 mod examples;
 mod fixtures;

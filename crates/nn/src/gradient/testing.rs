@@ -8,6 +8,7 @@ use super::product::{Kind, Product};
 use super::*;
 use crate::engine::{ConvShape, Engine, Kernel, PadMode, Padding, Shape, TransposeShape, Window};
 use crate::layers::Activation;
+use crate::testing::with_second_order;
 
 type Function = Box<dyn Fn(&[Tensor]) -> Result<Tensor>>;
 
@@ -417,22 +418,9 @@ fn gradients_of_the_others_are_differences() {
     }
 }
 
-/// Gradients of gradients need a variable that candle reads once for each thread, so they are taken
-/// in a process of their own, which runs this very test.
 #[test]
 fn gradients_of_gradients_are_differences() {
-    const VARIABLE: &str = "CANDLE_GRAD_DO_NOT_DETACH";
-    if std::env::var_os(VARIABLE).is_none() {
-        let name = "gradient::testing::gradients_of_gradients_are_differences";
-        let output = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", name, "--nocapture"])
-            .env(VARIABLE, "1")
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{text}{errors}");
-        assert!(text.contains("1 passed"), "the test was not run: {text}");
+    if !with_second_order("gradient::testing::gradients_of_gradients_are_differences") {
         return;
     }
     for case in products().iter().chain(&others()) {

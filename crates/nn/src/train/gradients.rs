@@ -17,6 +17,7 @@ use crate::layers::{
 use crate::loss::{
     Perceptual, PerceptualLayer, PixelLoss, gram_loss, statistics_loss, total_variation,
 };
+use crate::testing::with_second_order;
 
 type Layer = dyn Fn(&Act, VarBuilder<'static>) -> Result<Act>;
 
@@ -285,20 +286,10 @@ fn gradients_of_layers_and_losses_are_differences() {
     }
 }
 
-/// In a process of its own, since candle reads the variable once for each thread.
 #[test]
 fn gradients_of_their_gradients_are_differences() {
-    if std::env::var_os(SECOND_ORDER).is_none() {
-        let name = "train::gradients::gradients_of_their_gradients_are_differences";
-        let output = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", name, "--nocapture"])
-            .env(SECOND_ORDER, "1")
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{text}{errors}");
-        assert!(text.contains("1 passed"), "the test was not run: {text}");
+    let name = "train::gradients::gradients_of_their_gradients_are_differences";
+    if !with_second_order(name) {
         return;
     }
     super::check_second_order().unwrap();
