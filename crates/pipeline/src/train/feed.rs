@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fonds_core::{Code, Error, Result};
+use fonds_core::{Code, Error, Result, Seed};
 use fonds_ingest::dataset::{Dataset, Label, Sample};
 use fonds_nn::train::{Batch, Stack};
 
@@ -52,16 +52,16 @@ fn row(sample: &Sample, conditions: usize) -> Result<Vec<f32>> {
 pub(super) fn fixed(dataset: &Arc<Dataset>, count: usize, seed: u64) -> Vec<Sample> {
     let len = dataset.len();
     let count = count.min(dataset.epoch_len());
-    let places = (0..count).map(|number| {
-        if count <= len {
-            (number * len / count, 0)
+    let seed = Seed::new(seed);
+    let samples = (0..count).filter_map(|number| {
+        let index = if count <= len {
+            number * len / count
         } else {
-            (number % len, number / len)
-        }
-    });
-    let samples = places.filter_map(|(index, round)| {
-        let seed = seed.wrapping_add(round as u64);
-        dataset.sample(index, seed).ok()
+            number % len
+        };
+        // Each has chance of its own: one scratch on all of them would be one sample.
+        let draw = seed.derive(&format!("fixed {number}"));
+        dataset.sample(index, draw.value()).ok()
     });
     samples.collect()
 }
