@@ -6,6 +6,7 @@
 use candle_core::{D, DType, Tensor, Var};
 use fonds_core::{Code, Error, Result};
 use fonds_nn::error::TensorResult;
+use fonds_nn::loss::softplus;
 use fonds_nn::train::Verdict;
 
 /// The game that a generator and a discriminator play.
@@ -140,12 +141,6 @@ fn above(x: &Tensor) -> candle_core::Result<Tensor> {
 /// Cross entropy with the target 0: the mean of `log(1 + e^x)`.
 fn below(x: &Tensor) -> candle_core::Result<Tensor> {
     softplus(x)?.mean_all()
-}
-
-/// `log(1 + e^x)` without overflow.
-fn softplus(x: &Tensor) -> candle_core::Result<Tensor> {
-    let tail = (x.abs()?.neg()?.exp()? + 1.0)?.log()?;
-    x.relu()? + tail
 }
 
 /// The gradient penalty of WGAN-GP (Gulrajani et al. 2017): `weight · mean (‖∇D(x)‖ − 1)²` at points

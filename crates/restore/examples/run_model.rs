@@ -140,12 +140,13 @@ fn check(interface: Interface) -> Result<()> {
             "the network wants the picture to be enlarged before",
         ));
     }
-    if interface.extra == Extra::NoiseLevel {
-        return Err(request(
+    match interface.extra {
+        Extra::None => Ok(()),
+        Extra::NoiseLevel => Err(request(
             "the network wants to be told how strong the noise is",
-        ));
+        )),
+        Extra::Mask => Err(request("the network wants a mask of what to fill")),
     }
-    Ok(())
 }
 
 /// Luma (BT.601 of full range) of planes of red, green and blue.

@@ -2,7 +2,8 @@
 //!
 //! [`networks`] and [`style`] have one architecture in each file, written once for the CPU engine and
 //! for candle. [`zoo`] recognises which of them a checkpoint is for, theirs and those of `fonds-gan`,
-//! and builds it; [`tasks`] run it on whole pictures.
+//! and builds it; [`tasks`] run it on whole pictures. [`training`] teaches the networks of our own that
+//! are taught by no game.
 //!
 //! This crate knows no path of the archive, no catalog and no pipeline.
 
@@ -10,6 +11,7 @@ mod keys;
 pub mod networks;
 pub mod style;
 pub mod tasks;
+pub mod training;
 pub mod workload;
 pub mod zoo;
 

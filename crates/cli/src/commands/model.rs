@@ -162,6 +162,7 @@ fn taken(interface: &Interface) -> String {
     let extra = match interface.extra {
         Extra::None => "",
         Extra::NoiseLevel => ", and how strong the noise is",
+        Extra::Mask => ", and a mask of what to fill",
     };
     format!("{colors}, {}{extra}", range(interface.input))
 }
@@ -218,6 +219,7 @@ fn object(file: &str, found: &Recognized) -> Value {
         put("input_range", json!(range(interface.input)));
         put("output_range", json!(range(interface.output)));
         put("noise_level", json!(interface.extra == Extra::NoiseLevel));
+        put("mask", json!(interface.extra == Extra::Mask));
         put("multiple_of", json!(geometry.multiple_of));
         put("min_side", json!(interface.min_side));
         put("halo", json!(geometry.halo));

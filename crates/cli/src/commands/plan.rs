@@ -12,6 +12,12 @@ use crate::exit::{Exit, Outcome};
 use crate::{commands, report, shipped};
 
 pub(crate) fn plan(args: &PlanArgs) -> Outcome {
+    let mut options = RunOptions::new(&args.job.input, &args.job.out);
+    if let Some(threads) = args.threads {
+        options.workers = usize::from(threads);
+    }
+    // Before the pipeline is read: the pictures that its steps name are decoded by these threads.
+    commands::threads(options.workers)?;
     let plan = match shipped::plan(&args.job.pipeline, Some(&args.job.networks)) {
         Ok(plan) => Arc::new(plan),
         Err(errors) => {
@@ -20,11 +26,6 @@ pub(crate) fn plan(args: &PlanArgs) -> Outcome {
         }
     };
     report::raw(&graph(&plan));
-    let mut options = RunOptions::new(&args.job.input, &args.job.out);
-    if let Some(threads) = args.threads {
-        options.workers = usize::from(threads);
-    }
-    commands::threads(options.workers)?;
     let estimate = estimate(&plan, &options, args.sample)?;
     report::raw(&costs(&estimate, options.workers));
     Ok(if estimate.selected == 0 {

@@ -18,6 +18,9 @@ use crate::{commands, shipped};
 static CANCELLED: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn run(args: &RunArgs) -> Outcome {
+    let options = options(args)?;
+    // Before the pipeline is read: the pictures that its steps name are decoded by these threads.
+    commands::threads(options.workers)?;
     let plan = match shipped::plan(&args.job.pipeline, Some(&args.job.networks)) {
         Ok(plan) => Arc::new(plan),
         Err(errors) => {
@@ -25,14 +28,12 @@ pub(crate) fn run(args: &RunArgs) -> Outcome {
             return Ok(Exit::of_mistakes(&errors));
         }
     };
-    let options = options(args)?;
     if args.supervised {
         listen_to_supervisor();
     } else {
         commands::supervise::on_signals(|_| CANCELLED.store(true, Ordering::SeqCst))?;
     }
     quiet_panics();
-    commands::threads(options.workers)?;
     let human = Human::new(args.quiet);
     let json = args.json;
     let events = |event: Event| {

@@ -17,6 +17,12 @@ use crate::{commands, report, shipped};
 static CANCELLED: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn train(args: &TrainArgs) -> Outcome {
+    // Before the file is read: the pictures of its stamps are decoded by these threads.
+    let threads = args.threads.map_or_else(
+        || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        usize::from,
+    );
+    commands::threads(threads)?;
     let text = shipped::text(&args.file)?;
     let plan = match shipped::training(&args.file, &text) {
         Ok(plan) => plan,
@@ -29,11 +35,6 @@ pub(crate) fn train(args: &TrainArgs) -> Outcome {
     if plan.game.needs_second_order() {
         switch_second_order_on();
     }
-    let threads = args.threads.map_or_else(
-        || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        usize::from,
-    );
-    commands::threads(threads)?;
     if let Some(kernel) = args.networks.kernel {
         use_kernel(kernel)?;
     }

@@ -8,11 +8,13 @@ use fonds_core::{Code, Error, Result, Seed};
 use fonds_nn::error::TensorResult;
 use fonds_nn::loss::{PixelLoss, weighted};
 use fonds_nn::network::{Network, Range};
-use fonds_nn::train::{Batch, Chance, Export, Learner, Lesson, State, Terms, Trainer, Verdict};
+use fonds_nn::train::{
+    Batch, Chance, Export, Learner, Lesson, State, Terms, Trainer, Verdict, export, for_use,
+    forward, into_range, rows, translate,
+};
 
 use super::judge::{Judge, look, make};
-use super::pix2pix::{forward, translate};
-use super::{Pool, Translator, export, for_use, into_range, rows};
+use super::{Pool, Translator};
 use crate::models::noise::Discriminator;
 use crate::objectives::Objective;
 

@@ -11,12 +11,13 @@ use fonds_nn::layers::BatchNormMode;
 use fonds_nn::network::Range;
 use fonds_nn::train::{
     Batch, Chance, Export, Learner, Lesson, State, Terms, Trainer, Verdict, check_second_order,
+    export, for_use, from_range, into_range, shown,
 };
 use fonds_nn::weights::Tensors;
 use fonds_nn::{Act, Backend, VarBuilder, load};
 
 use super::judge::{Judge, look, make};
-use super::{export, for_use, from_range, into_range, maker, pair_state, restore_pair, shown};
+use super::{maker, pair_state, restore_pair};
 use crate::models::noise::{Discriminator, NoiseGenerator};
 use crate::models::{dcgan, resnet_gan};
 use crate::objectives::{Objective, gradient_penalty, r1_penalty};

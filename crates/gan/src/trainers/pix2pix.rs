@@ -7,15 +7,17 @@ use std::sync::PoisonError;
 
 use candle_core::{DType, Device, Tensor};
 use fonds_core::{Code, Error, Result, Seed};
-use fonds_nn::Act;
 use fonds_nn::error::TensorResult;
 use fonds_nn::loss::{PixelLoss, weighted};
 use fonds_nn::network::{Network, Range};
-use fonds_nn::train::{Batch, Chance, Export, Learner, Lesson, State, Terms, Trainer, Verdict};
+use fonds_nn::train::{
+    Batch, Chance, Export, Learner, Lesson, State, Terms, Trainer, Verdict, export, for_use,
+    forward, into_range, rows, translate,
+};
 
 use super::judge::{Judge, look, make};
 use super::translator::{Translator, dropout};
-use super::{export, for_use, from_range, into_range, pair_state, restore_pair, rows};
+use super::{pair_state, restore_pair};
 use crate::models::noise::Discriminator;
 use crate::models::pix2pix_unet::Dropout;
 use crate::objectives::Objective;
@@ -144,29 +146,6 @@ impl Pix2Pix {
     }
 }
 
-/// What a network makes of pictures from 0 to 1, on whatever it runs, from 0 to 1.
-pub(super) fn translate(
-    network: &dyn Network,
-    backend: &fonds_nn::Backend,
-    pictures: &Tensor,
-) -> Result<Tensor> {
-    let interface = network.interface();
-    let pictures = into_range(pictures, interface.input)?;
-    let (batch, channels, height, width) = pictures.dims4().in_network()?;
-    let values = pictures.to_dtype(DType::F32).and_then(|t| t.flatten_all());
-    let values = values.and_then(|t| t.to_vec1::<f32>()).in_network()?;
-    let dims = fonds_nn::Dims {
-        batch,
-        channels,
-        height,
-        width,
-    };
-    let made = network
-        .forward(&backend.import(dims, &values)?)?
-        .to_tensor()?;
-    from_range(&made, interface.output)
-}
-
 /// Channels of source and picture, one after the other.
 fn beside(source: &Tensor, picture: &Tensor) -> Result<Tensor> {
     Tensor::cat(&[source, picture], 1).in_network()
@@ -237,15 +216,4 @@ impl Trainer for Pix2Pix {
         let what = self.setup.generator.name();
         Ok(vec![export("generator", what, &self.generator)?])
     }
-}
-
-/// What a learning network makes of pictures in its range, in the numbers of its weights.
-pub(super) fn forward(
-    learner: &Learner<dyn Network>,
-    network: &dyn Network,
-    pictures: &Tensor,
-) -> Result<Tensor> {
-    let pictures = pictures.to_dtype(learner.numbers()).in_network()?;
-    let made = network.forward(&Act::from_tensor(pictures)?)?.to_tensor()?;
-    made.to_dtype(learner.parameters().dtype()).in_network()
 }

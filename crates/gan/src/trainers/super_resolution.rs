@@ -11,13 +11,14 @@ use fonds_core::{Code, Error, Result, Seed};
 use fonds_nn::error::TensorResult;
 use fonds_nn::loss::{Perceptual, PixelLoss, total_variation, weighted};
 use fonds_nn::network::{Enlargement, Extra, Network};
-use fonds_nn::train::{Batch, Export, Learner, Lesson, Make, State, Terms, Trainer, Verdict};
+use fonds_nn::train::{
+    Batch, Export, Learner, Lesson, Make, State, Terms, Trainer, Verdict, export, for_use, forward,
+    from_range, into_range, rows, translate,
+};
 use fonds_nn::weights::Tensors;
 use fonds_nn::{Backend, load};
 
 use super::judge::{Judge, look, make};
-use super::pix2pix::{forward, translate};
-use super::{export, for_use, from_range, into_range, rows};
 use crate::models::noise::Discriminator;
 use crate::objectives::Objective;
 

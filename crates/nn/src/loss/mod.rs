@@ -5,10 +5,12 @@
 //! `L = α·L_content + β·L_style` (Gatys et al. 2016): [`weighted`].
 
 mod content;
+mod odds;
 mod perceptual;
 mod style;
 
 pub use content::{PixelLoss, total_variation};
+pub use odds::{cross_entropy, dice_loss, softplus};
 pub use perceptual::{Perceptual, PerceptualLayer};
 pub use style::{gram, gram_loss, statistics_loss};
 

@@ -10,6 +10,7 @@ use fonds_nn::compute::OnLanes;
 use fonds_nn::network::Extra;
 use fonds_nn::tile::TileOptions;
 use fonds_nn::weights::Checkpoint;
+use fonds_restore::networks::mend;
 use fonds_restore::tasks::{Task, TaskSettings};
 use fonds_restore::zoo::{self, Architecture, Description, Options, Recognized};
 use serde_json::{Value, json};
@@ -313,7 +314,11 @@ pub(crate) fn makes_up(architecture: &Architecture) -> bool {
         | Architecture::Fsrcnn(_)
         | Architecture::DnCnn(_)
         | Architecture::Waifu2x(_)
-        | Architecture::Unet(_) => false,
+        | Architecture::Unet(_)
+        | Architecture::Mend(mend::Config {
+            role: mend::Role::Clear | mend::Role::Detect,
+            ..
+        }) => false,
         // Also what is added later, until somebody has thought about it.
         _ => true,
     }

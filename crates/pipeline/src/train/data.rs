@@ -127,7 +127,7 @@ pub(super) fn read(mut args: Args<'_, '_>) -> DataPlan {
         },
         pair_scale: args.value("pair_scale").unwrap_or(defaults.pair_scale),
         degrade,
-        // No trainer reads masks yet.
+        // Decided by the trainer.
         mask: false,
         limits: defaults.limits,
     };

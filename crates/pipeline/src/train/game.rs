@@ -16,7 +16,8 @@ use fonds_nn::network::Network;
 use fonds_nn::train::{DType, Device, Lesson, Make, Trainer};
 use fonds_nn::weights::Checkpoint;
 use fonds_nn::{Backend, VarBuilder};
-use fonds_restore::networks::srvgg;
+use fonds_restore::networks::{mend, srvgg};
+use fonds_restore::training::{Mending, MendingSetup};
 
 use super::data::DataPlan;
 
@@ -37,6 +38,13 @@ pub enum Game {
     CycleGan(CycleGanSetup),
     /// A generator held to a target.
     SuperResolution(Box<SuperGame>),
+    /// A network that finds damage or fills holes.
+    Mending {
+        /// The network and what it is held to.
+        setup: MendingSetup,
+        /// Weights to begin with.
+        begin_with: Option<PathBuf>,
+    },
 }
 
 /// The parts of a [`SuperResolutionSetup`], before files are opened.
@@ -70,6 +78,8 @@ pub enum SuperGenerator {
     Rrdb(rrdb::Config),
     /// `SRResNet`.
     SrResNet(srresnet::Config),
+    /// `MendNet`, which clears pictures.
+    Mend(mend::Config),
 }
 
 impl SuperGenerator {
@@ -78,6 +88,7 @@ impl SuperGenerator {
             Self::Srvgg(_) => "SRVGGNetCompact",
             Self::Rrdb(_) => "RRDBNet",
             Self::SrResNet(_) => "SRResNet",
+            Self::Mend(_) => "MendNet",
         }
     }
 
@@ -87,6 +98,7 @@ impl SuperGenerator {
             Self::Srvgg(config) => (config.scale, 1),
             Self::Rrdb(config) => (1 << config.doublings, config.unshuffle),
             Self::SrResNet(config) => (config.scale(), 1),
+            Self::Mend(_) => (1, 1),
         }
     }
 
@@ -99,6 +111,7 @@ impl SuperGenerator {
                 Self::SrResNet(config) => {
                     Box::new(srresnet::SrResNet::with_statistics(config, mode, vb)?)
                 }
+                Self::Mend(config) => Box::new(mend::Mend::new(config, vb)?),
             })
         })
     }
@@ -112,12 +125,27 @@ impl Game {
             Self::Pix2Pix(_) => "pix2pix",
             Self::CycleGan(_) => "cyclegan",
             Self::SuperResolution(_) => "super_resolution",
+            Self::Mending { .. } => "mending",
         }
     }
 
     /// Whether the binary must switch second-order gradients on.
     pub fn needs_second_order(&self) -> bool {
         matches!(self, Self::Noise { setup, .. } if setup.needs_second_order())
+    }
+
+    /// Whether samples need the mask of their damage.
+    pub fn needs_mask(&self) -> bool {
+        matches!(self, Self::Mending { .. })
+    }
+
+    /// Whether what comes out says where damage is.
+    pub(super) fn finds_damage(&self) -> bool {
+        let role = match self {
+            Self::Mending { setup, .. } => Some(setup.network.role),
+            _ => None,
+        };
+        role == Some(mend::Role::Detect)
     }
 
     /// Whether classes or attributes of the data are used.
@@ -138,6 +166,7 @@ impl Game {
             Self::Pix2Pix(setup) => &setup.generator_lesson,
             Self::CycleGan(setup) => &setup.generator_lesson,
             Self::SuperResolution(game) => &game.lesson,
+            Self::Mending { setup, .. } => &setup.lesson,
         };
         lesson.schedule.factor(step)
     }
@@ -184,6 +213,16 @@ impl Game {
             Self::SuperResolution(game) => {
                 let mut trainer = SuperResolution::new(game.setup(folder, place)?, seed, at)?;
                 if let Some(path) = &game.begin_with {
+                    let weights = Checkpoint::read(&folder.join(path))?;
+                    trainer.begin_with(&weights.tensors)?;
+                }
+                Box::new(trainer)
+            }
+            Self::Mending { setup, begin_with } => {
+                let mut setup = setup.clone();
+                setup.lesson = with(&setup.lesson);
+                let mut trainer = Mending::new(setup, seed, at)?;
+                if let Some(path) = begin_with {
                     let weights = Checkpoint::read(&folder.join(path))?;
                     trainer.begin_with(&weights.tensors)?;
                 }
@@ -313,7 +352,11 @@ pub(super) fn validate(game: &Game, data: &DataPlan) -> Result<()> {
             validate_translator(&setup.generator)?;
             setup.validate()
         }
+        Game::Mending { setup, .. } => setup.validate(),
         Game::SuperResolution(game) => {
+            if let SuperGenerator::Mend(config) = &game.generator {
+                config.validate()?;
+            }
             let scale = data
                 .options
                 .degrade

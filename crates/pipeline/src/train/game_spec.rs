@@ -16,7 +16,8 @@ use fonds_gan::trainers::{
 use fonds_nn::layers::BatchNormMode;
 use fonds_nn::loss::{PerceptualLayer, PixelLoss};
 use fonds_nn::train::{Initialization, Lesson};
-use fonds_restore::networks::srvgg;
+use fonds_restore::networks::{mend, srvgg};
+use fonds_restore::training::MendingSetup;
 use serde::Deserialize;
 
 use super::data::DataPlan;
@@ -26,7 +27,13 @@ use super::spec::{MOST_STEPS, tagged, within};
 use crate::reader::{Args, At};
 
 /// Kinds of trainers.
-pub(super) const TRAINERS: [&str; 4] = ["noise", "pix2pix", "cyclegan", "super_resolution"];
+pub(super) const TRAINERS: [&str; 5] = [
+    "noise",
+    "pix2pix",
+    "cyclegan",
+    "super_resolution",
+    "mending",
+];
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -80,6 +87,7 @@ pub(super) fn read(
         "noise" => Some(read_noise(&mut args, sizes)),
         "pix2pix" => Some(read_pix2pix(&mut args, sizes)),
         "cyclegan" => Some(read_cyclegan(&mut args, sizes)),
+        "mending" => read_mending(&mut args),
         _ => read_super(&mut args, sizes),
     };
     let complain = |offset, error: Error| args.report(offset, error);
@@ -433,7 +441,9 @@ fn read_super(args: &mut Args<'_, '_>, sizes: Sizes) -> Option<Game> {
         // Wang et al. 2018. A plain chain whose weights begin a tenth as large passes nothing on.
         let initialization = match &generator {
             SuperGenerator::Rrdb(_) => Initialization::DenseBlocks { scale: 0.1 },
-            SuperGenerator::Srvgg(_) | SuperGenerator::SrResNet(_) => Initialization::PyTorch,
+            SuperGenerator::Srvgg(_) | SuperGenerator::SrResNet(_) | SuperGenerator::Mend(_) => {
+                Initialization::PyTorch
+            }
         };
         let default = Lesson {
             initialization,
@@ -491,10 +501,12 @@ fn read_enlarger(args: &mut Args<'_, '_>, sizes: Sizes) -> Option<SuperGenerator
         let offset = args.offset();
         args.report(
             offset,
-            error.hint("give it generator.srvgg, generator.rrdb or generator.srresnet"),
+            error.hint(
+                "give it generator.srvgg, generator.rrdb, generator.srresnet or generator.mend",
+            ),
         );
     }
-    let (kind, mut args) = tagged(args, "generator", &["srvgg", "rrdb", "srresnet"])?;
+    let (kind, mut args) = tagged(args, "generator", &["srvgg", "rrdb", "srresnet", "mend"])?;
     let colors = sizes.channels;
     let generator = match kind.value.as_str() {
         "srvgg" => SuperGenerator::Srvgg(srvgg::Config {
@@ -518,6 +530,7 @@ fn read_enlarger(args: &mut Args<'_, '_>, sizes: Sizes) -> Option<SuperGenerator
                 doublings: scale.max(1).ilog2() as usize,
             })
         }
+        "mend" => SuperGenerator::Mend(read_mend(&mut args, mend::Role::Clear)),
         _ => SuperGenerator::SrResNet(srresnet::Config {
             features: within(&mut args, "features", ANY, 64),
             doublings: within(&mut args, "doublings", 1..=3, 2),
@@ -526,6 +539,52 @@ fn read_enlarger(args: &mut Args<'_, '_>, sizes: Sizes) -> Option<SuperGenerator
     };
     args.finish();
     Some(generator)
+}
+
+/// The sizes of a `MendNet`.
+fn read_mend(args: &mut Args<'_, '_>, role: mend::Role) -> mend::Config {
+    mend::Config {
+        role,
+        widths: args.value("widths").unwrap_or_else(|| vec![32, 64, 96]),
+        blocks: within(args, "blocks", 1..=64, 1),
+        middle: within(args, "middle", 1..=64, 2),
+    }
+}
+
+fn read_mending(args: &mut Args<'_, '_>) -> Option<Game> {
+    if !args.has("network") {
+        let error = Error::new(Code::InvalidRequest, "`mending` names no `network`");
+        let offset = args.offset();
+        args.report(offset, error.hint("give it network.detect or network.fill"));
+    }
+    let (kind, mut network) = tagged(args, "network", &["detect", "fill"])?;
+    let detect = kind.value == "detect";
+    let role = if detect {
+        mend::Role::Detect
+    } else {
+        mend::Role::Fill
+    };
+    let config = read_mend(&mut network, role);
+    network.finish();
+    let [learning, _] = both(args);
+    Some(Game::Mending {
+        setup: MendingSetup {
+            network: config,
+            lesson: learning.lesson(Lesson {
+                initialization: Initialization::PyTorch,
+                ..Lesson::adam(1e-3, (0.9, 0.99))
+            }),
+            threshold: within(args, "threshold", 0.001..=0.999, 0.2),
+            damaged_weight: within(
+                args,
+                "damaged_weight",
+                0.0..=1e6,
+                if detect { 2.0 } else { 6.0 },
+            ),
+            dice_weight: within(args, "dice_weight", 0.0..=1e6, 1.0),
+        },
+        begin_with: args.value("begin_with"),
+    })
 }
 
 fn read_perceptual(mut args: Args<'_, '_>) -> Option<(PathBuf, Vec<PerceptualLayer>, f64)> {

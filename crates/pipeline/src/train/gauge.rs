@@ -11,7 +11,7 @@ use fonds_nn::train::{Batch, Chance, Pixels, Trainer};
 use super::event::Alarm;
 use super::feed;
 use super::game::Game;
-use super::measure::{Closeness, closeness, compare, fidelity};
+use super::measure::{Closeness, agreement, closeness, compare, fidelity};
 use super::plan::TrainingPlan;
 use super::seer::Seer;
 use super::watch::{Warning, Watch};
@@ -87,6 +87,8 @@ enum Kind {
     Unpaired,
     /// Pictures that have a target each.
     Paired,
+    /// Pictures of where damage is.
+    Masks,
 }
 
 /// Figures by name, in the order of columns.
@@ -109,7 +111,8 @@ impl Gauge {
         let game = match &plan.game {
             Game::Noise { .. } => Kind::Noise,
             Game::CycleGan(_) => Kind::Unpaired,
-            Game::Pix2Pix(_) | Game::SuperResolution(_) => Kind::Paired,
+            game if game.finds_damage() => Kind::Masks,
+            Game::Pix2Pix(_) | Game::SuperResolution(_) | Game::Mending { .. } => Kind::Paired,
         };
         let held_out = Arc::new(dataset.held_out());
         let from = if game == Kind::Noise || held_out.len() < 2 {
@@ -135,9 +138,17 @@ impl Gauge {
             return Ok(None);
         }
         let given = feed::batch(&samples, conditions)?;
-        let kind = usize::from(game != Kind::Noise);
+        let kind = match game {
+            Kind::Noise => 0,
+            Kind::Unpaired | Kind::Paired => 1,
+            Kind::Masks => 2,
+        };
         let targets = Pixels::all(given.kind(kind)?)?;
-        let data = seer.see(&targets)?;
+        let data = if game == Kind::Masks {
+            Vec::new()
+        } else {
+            seer.see(&targets)?
+        };
         let beside = if others.len() < 2 {
             Figures::new()
         } else {
@@ -165,10 +176,14 @@ impl Gauge {
     /// Measures what the trainer makes now.
     pub(super) fn measure(&self, trainer: &dyn Trainer) -> Result<Figures> {
         let made = self.made(trainer)?;
+        if self.game == Kind::Masks {
+            return Ok(agreement(&made, &self.targets));
+        }
         let seen = self.seer.see(&made)?;
         let sets = compare(&seen, &self.data)?;
         let mut figures = vec![("frechet", sets.frechet), ("kernel", sets.kernel)];
         match self.game {
+            Kind::Masks => {}
             Kind::Unpaired => figures.push(("spread", sets.spread)),
             Kind::Noise => {
                 figures.extend(self.beside.iter().copied());

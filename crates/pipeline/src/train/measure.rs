@@ -107,6 +107,27 @@ fn distance(one: &[f64], other: &[f64]) -> f64 {
     squares.sum::<f64>().sqrt()
 }
 
+/// How well damage was found, pixel by pixel, over all pictures: what is more likely than not against
+/// what is more than a fifth hidden.
+pub(super) fn agreement(made: &[Pixels], targets: &[Pixels]) -> Vec<(&'static str, f64)> {
+    let (mut right, mut found, mut there) = (0.0, 0.0, 0.0);
+    for (made, target) in made.iter().zip(targets) {
+        // Of a mask there is one channel; what was made of it has three that are equal.
+        for (&likely, &hidden) in made.values.iter().zip(&target.values) {
+            let (likely, hidden) = (likely > 0.5, hidden > 0.2);
+            right += f64::from(u8::from(likely && hidden));
+            found += f64::from(u8::from(likely));
+            there += f64::from(u8::from(hidden));
+        }
+    }
+    let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
+    vec![
+        ("f1", share(2.0 * right, found + there)),
+        ("precision", share(right, found)),
+        ("recall", share(right, there)),
+    ]
+}
+
 /// Compares pictures one by one, as 8-bit samples.
 ///
 /// # Errors

@@ -109,16 +109,23 @@ fn plan(sink: &Sink<'_>, text: &str) -> Option<TrainingPlan> {
             "usual are 16 to 128, and 1 for CycleGAN",
         );
     }
+    let mut data = spec.data;
     let game = spec
         .train
-        .and_then(|(kind, args)| game_spec::read(&kind, args, &spec.data, spec.data_offset));
+        .and_then(|(kind, args)| game_spec::read(&kind, args, &data, spec.data_offset));
+    data.options.mask = game.as_ref().is_some_and(Game::needs_mask);
+    if data.pictures() == 2
+        && let Err(error) = data.options.validate(&data.source)
+    {
+        sink.report(spec.data_offset, error);
+    }
     Some(TrainingPlan {
         name: spec.name?.value,
         description: spec.description,
         seed: Seed::new(spec.seed),
         steps: spec.steps?.value,
         batch: spec.batch?.value,
-        data: spec.data,
+        data,
         game: game?,
         output: spec.output,
         watch: spec.watch,

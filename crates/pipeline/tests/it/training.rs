@@ -176,7 +176,16 @@ fn every_shipped_training_file_compiles() {
     }
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, ["cyclegan", "noise", "pix2pix", "super_resolution"]);
+    assert_eq!(
+        kinds,
+        [
+            "cyclegan",
+            "mending",
+            "noise",
+            "pix2pix",
+            "super_resolution"
+        ]
+    );
 }
 
 #[test]
@@ -471,8 +480,21 @@ fn all_trainers_run_and_resume() {
             "conditional = true\nobjective = \"hinge\"\ngenerator.resnet = { features = 4, latent = 8 }",
         )
         .replace("discriminator.patch = { features = 4, layers = 1 }", "discriminator.resnet = { features = 4 }");
+    let mending = |role: &str| {
+        PIX2PIX
+            .replace("\"old_photograph\"", "\"scratches\"")
+            .replace("train.pix2pix", "train.mending")
+            .replace("discriminator.patch = { features = 4, layers = 1 }", "")
+            .replace(
+                "generator.unet = { features = 4 }",
+                &format!("network.{role} = {{ widths = [4, 8] }}"),
+            )
+    };
+    let (detect, fill) = (mending("detect"), mending("fill"));
     for (text, models) in [
         (PIX2PIX, vec!["generator"]),
+        (&detect, vec!["detector"]),
+        (&fill, vec!["filler"]),
         (&cyclegan, vec!["a_to_b", "b_to_a"]),
         (&srgan, vec!["generator"]),
         (&conditional, vec!["generator"]),

@@ -14,6 +14,7 @@ pub mod dncnn;
 pub mod edsr;
 pub mod fast_srgan;
 pub mod fsrcnn;
+pub mod mend;
 pub mod msrresnet;
 pub mod srvgg;
 pub mod vdsr;

@@ -511,6 +511,10 @@ fn check_settings(
             "this network wants to be told how strong the noise is",
             "give `sigma` in 8-bit code values, 0 to 75",
         ),
+        (Extra::Mask, _) => refused(
+            "this network fills holes and has to be told where they are",
+            "use run.repair for it",
+        ),
         (Extra::None, Some(_)) => refused(
             "this network takes no noise level",
             "leave `sigma` out; `strength` blends with the input",

@@ -17,7 +17,9 @@ use fonds_nn::weights::Tensors;
 
 use super::Options;
 use crate::keys::{count, shape};
-use crate::networks::{carn_m, dncnn, edsr, fast_srgan, fsrcnn, msrresnet, srvgg, vdsr, waifu2x};
+use crate::networks::{
+    carn_m, dncnn, edsr, fast_srgan, fsrcnn, mend, msrresnet, srvgg, vdsr, waifu2x,
+};
 use crate::style::{adain, engstrom, transformer_net};
 
 /// An architecture and its settings, as a file shows them.
@@ -48,6 +50,8 @@ pub enum Architecture {
     Waifu2x(waifu2x::Config),
     /// A U-Net.
     Unet(unet::Config),
+    /// `MendNet`, fonds' own.
+    Mend(mend::Config),
     /// The generator of `CycleGAN`.
     CycleGan(cyclegan_resnet::Config),
     /// The generator of pix2pix.
@@ -178,6 +182,11 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "U-Net",
         landmarks: &["inc.double_conv.0.weight", "outc.conv.weight"],
         recognize: |tensors| unet::Config::recognize(tensors).map(Architecture::Unet),
+    },
+    Family {
+        name: "MendNet",
+        landmarks: &["head.weight", "down.0.shrink.weight", "tail.weight"],
+        recognize: |tensors| mend::Config::recognize(tensors).map(Architecture::Mend),
     },
     Family {
         name: "CycleGAN generator",
@@ -318,6 +327,7 @@ impl Architecture {
             Self::DnCnn(_) => "DnCNN",
             Self::Waifu2x(_) => "upconv_7",
             Self::Unet(_) => "U-Net",
+            Self::Mend(_) => "MendNet",
             Self::CycleGan(_) => "CycleGAN generator",
             Self::Pix2Pix(_) => "pix2pix generator",
             Self::TransformerNet(_) => "TransformerNet",
@@ -391,6 +401,17 @@ impl Architecture {
                     unet::Enlarge::Bilinear => "bilinear",
                 };
                 with(list, "enlargement", enlarge)
+            }
+            Self::Mend(c) => {
+                let widths: Vec<String> = c.widths.iter().map(usize::to_string).collect();
+                let list = numbers(&[("blocks", c.blocks), ("blocks in the middle", c.middle)]);
+                let list = with(list, "widths", &widths.join(", "));
+                let role = match c.role {
+                    mend::Role::Clear => "clear pictures",
+                    mend::Role::Fill => "fill holes",
+                    mend::Role::Detect => "find damage",
+                };
+                with(list, "for", role)
             }
             Self::CycleGan(c) => {
                 let list = numbers(&[("features", c.features), ("blocks", c.blocks)]);
@@ -474,6 +495,7 @@ impl Architecture {
             Self::DnCnn(_) => dncnn::ignore(key),
             Self::Waifu2x(_) => waifu2x::ignore(key),
             Self::Unet(_) => unet::ignore(key),
+            Self::Mend(_) => mend::ignore(key),
             Self::CycleGan(_) => cyclegan_resnet::ignore(key),
             Self::Pix2Pix(_) => pix2pix_unet::ignore(key),
             Self::TransformerNet(_) => transformer_net::ignore(key),
@@ -504,6 +526,7 @@ impl Architecture {
             Self::DnCnn(config) => Box::new(dncnn::DnCnn::new(config, vb)?),
             Self::Waifu2x(config) => Box::new(waifu2x::Upconv7::new(config, vb)?),
             Self::Unet(config) => Box::new(unet::Unet::new(config, vb)?),
+            Self::Mend(config) => Box::new(mend::Mend::new(config, vb)?),
             Self::CycleGan(config) => Box::new(cyclegan_resnet::CycleGanResNet::new(config, vb)?),
             Self::Pix2Pix(config) => Box::new(pix2pix_unet::Pix2PixUnet::new(config, vb)?),
             Self::TransformerNet(config) => {
