@@ -286,7 +286,8 @@ pub(crate) enum Numbers {
 pub(crate) enum ModelCommand {
     /// Say which network a file holds, and what it needs
     Inspect {
-        /// Weights: .safetensors, .pth, .pt, or .param and .bin of ncnn
+        /// Weights: .safetensors, .pth, .pt, or .param and .bin of ncnn; or the name of a shipped
+        /// network, such as fonds-x2-faithful
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// Which network of a file that holds several, such as `netG_A`
@@ -296,12 +297,47 @@ pub(crate) enum ModelCommand {
         #[arg(long)]
         json: bool,
     },
-    /// List the files of a folder that hold networks which fonds can run
+    /// List the networks that are compiled in, or the files of a folder that hold networks which
+    /// fonds can run
     List {
-        /// The folder
-        #[arg(default_value = ".")]
-        folder: PathBuf,
+        /// The folder [default: the networks that are compiled in]
+        folder: Option<PathBuf>,
     },
+    /// Make a file that can be passed on from trained weights: 16-bit floats, and what it is written
+    /// into it
+    Pack(PackArgs),
+}
+
+/// `fonds model pack`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct PackArgs {
+    /// The weights, such as models/generator.safetensors of a training
+    pub(crate) file: PathBuf,
+    /// The file to write; one that is there is replaced
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// What the network is called, in sidecars and labels [default: the name of --out]
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+    /// Its version
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) version: Option<String>,
+    /// Who made it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) author: Option<String>,
+    /// The licence of the weights, as an SPDX expression: "MIT OR Apache-2.0"
+    #[arg(long, value_name = "SPDX")]
+    pub(crate) licence: String,
+    /// What it was trained on, with the licences of the pictures
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) training_data: String,
+    /// Whether its pictures have content that was made up, as adversarial training does; decides
+    /// their label
+    #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set)]
+    pub(crate) generative: bool,
+    /// Which network of a file that holds several, such as `netG_A`
+    #[arg(long, value_name = "KEY")]
+    pub(crate) entry: Option<String>,
 }
 
 /// `fonds eval`.

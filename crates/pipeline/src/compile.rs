@@ -14,7 +14,8 @@ use toml::de::DeValue;
 use crate::encoding;
 use crate::filename::FilenamePattern;
 use crate::plan::{
-    CatalogDefaults, Gate, NameRule, Node, Plan, PlannedOutput, PlannedStep, Policy, Thumbnails,
+    Bounds, CatalogDefaults, Gate, NameRule, Node, Plan, PlannedOutput, PlannedStep, Policy,
+    Thumbnails,
 };
 use crate::reader::{Args, At, Sink, near_miss};
 use crate::registry::{Registry, StepKind};
@@ -284,6 +285,12 @@ impl<'i> Compiler<'i, '_> {
         if let Some(at) = &spec.max_change {
             self.in_range("max_change", at, 0.0..=1.0);
         }
+        if let Some(at) = &spec.min_psnr {
+            self.in_range("min_psnr", at, 0.0..=100.0);
+        }
+        if let Some(at) = &spec.min_ssim {
+            self.in_range("min_ssim", at, 0.0..=1.0);
+        }
         let Some((operation, arguments)) = spec.run else {
             let hint = "add a line such as: run.tone = { }";
             self.bad_with(spec.offset, "a step without `run` does nothing", hint);
@@ -296,7 +303,11 @@ impl<'i> Compiler<'i, '_> {
             operation: operation.value,
             from,
             gates,
-            max_change: spec.max_change.map(|at| at.value),
+            bounds: Bounds {
+                max_change: spec.max_change.map(|at| at.value),
+                min_psnr: spec.min_psnr.map(|at| at.value),
+                min_ssim: spec.min_ssim.map(|at| at.value),
+            },
             step: Arc::from(step),
         })
     }

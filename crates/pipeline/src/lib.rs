@@ -37,10 +37,14 @@ mod filename;
 mod iiif;
 #[cfg(feature = "restore")]
 mod networks;
+#[cfg(feature = "restore")]
+mod pack;
 mod plan;
 mod reader;
 mod registry;
 mod run;
+#[cfg(feature = "restore")]
+mod shipped;
 mod spec;
 mod step;
 mod steps;
@@ -63,14 +67,19 @@ pub use fonds_restore::workload::{Prepared, Workload};
 pub use iiif::{IiifOptions, IiifReport, write_iiif};
 #[cfg(feature = "restore")]
 pub use networks::{NetworkOptions, Networks};
+#[cfg(feature = "restore")]
+pub use pack::{PackOptions, Packed, pack};
 pub use plan::{
-    CatalogDefaults, Gate, NameRule, Node, Plan, PlannedOutput, PlannedStep, Policy, Thumbnails,
+    Bounds, CatalogDefaults, Gate, NameRule, Node, Plan, PlannedOutput, PlannedStep, Policy,
+    Thumbnails,
 };
 pub use reader::{Args, At};
 pub use registry::{Param, Registry, StepKind};
 pub use run::{
     CleanReport, Retry, RunOptions, RunReport, clean, interrupted, record_exit, run, survey,
 };
+#[cfg(feature = "restore")]
+pub use shipped::ShippedModel;
 pub use spec::{Format, OnError, OnExisting, Profile, Unchanged, Use, VerifySources};
 pub use step::{Act, Cost, ModelInfo, RunsOn, Step, StepContext};
 #[cfg(feature = "restore")]

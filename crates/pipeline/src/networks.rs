@@ -18,6 +18,7 @@ use fonds_nn::weights::Checkpoint;
 use fonds_restore::zoo::{self, Options, Recognized};
 
 use crate::run::Clock;
+use crate::shipped::{self, ShippedModel};
 use crate::step::{RunsOn, StepContext};
 use crate::steps::makes_up;
 
@@ -111,11 +112,15 @@ impl Networks {
         self.options.folder.join(file)
     }
 
-    /// Reads weights; `entry` names one of several networks in the file.
+    /// Reads weights: a file, or what fonds ships under a name that begins with `fonds-` and has no
+    /// extension. `entry` names one of several networks in the file.
     ///
     /// # Errors
     /// `model_error` whatever is wrong with the file: it is not the archive that is at fault.
     pub fn read(&self, file: &str, entry: Option<&str>) -> Result<Checkpoint> {
+        if shipped::is_name(file) {
+            return shipped::read(file, entry);
+        }
         let path = self.path(file);
         if !path.is_file() {
             let error = Error::new(Code::ModelError, format!("there are no weights `{file}`"));
@@ -147,7 +152,18 @@ impl Networks {
 
     /// Whether labels say that this network makes content up, where the pipeline does not.
     pub fn makes_up(recognized: &Recognized) -> bool {
-        makes_up(recognized.architecture())
+        makes_up(recognized)
+    }
+
+    /// The networks that are compiled in, by name, and what each of them is; none in a build
+    /// without the feature `weights`.
+    pub fn shipped() -> Vec<(&'static ShippedModel, Result<Recognized>)> {
+        let described = shipped::MODELS.iter().map(|model| {
+            let found = shipped::read(model.name, None)
+                .and_then(|checkpoint| recognize(&checkpoint, &Options::default()));
+            (model, found)
+        });
+        described.collect()
     }
 
     /// The files of a folder that may hold weights, by name, and what each of them is.

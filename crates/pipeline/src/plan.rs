@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fonds_core::{Digest, Limits};
 use fonds_image::encode::Encoding;
-use fonds_image::measure::Measure;
+use fonds_image::measure::{self, Measure};
 use serde_json::{Value, json};
 
 use crate::filename::FilenamePattern;
@@ -43,6 +43,25 @@ impl Gate {
     }
 }
 
+/// How far a step may change a picture before it is undone. Figures are those of
+/// [`fonds_image::measure::compared`], at the size that the picture had.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Bounds {
+    /// The largest share of pixels that it may change, 0 to 1.
+    pub max_change: Option<f64>,
+    /// The smallest signal-to-noise ratio between the picture before and after, in dB.
+    pub min_psnr: Option<f64>,
+    /// The smallest structural similarity of the picture before and after, 0 to 1.
+    pub min_ssim: Option<f64>,
+}
+
+impl Bounds {
+    /// Whether there is any.
+    pub fn any(&self) -> bool {
+        self.max_change.is_some() || self.min_psnr.is_some() || self.min_ssim.is_some()
+    }
+}
+
 /// A step in its place.
 #[derive(Debug, Clone)]
 pub struct PlannedStep {
@@ -54,8 +73,8 @@ pub struct PlannedStep {
     pub from: Node,
     /// All must admit the picture.
     pub gates: Vec<Gate>,
-    /// The largest share of pixels that it may change, 0 to 1.
-    pub max_change: Option<f64>,
+    /// How far it may go; beyond that it is undone.
+    pub bounds: Bounds,
     /// The operation.
     pub step: Arc<dyn Step>,
 }
@@ -259,13 +278,16 @@ impl Plan {
             let input = size_of(&sizes, planned.from);
             let cost = planned.step.cost();
             sizes[index] = input * cost.growth;
-            let copy = if self.readers(planned.from) > 1 || planned.max_change.is_some() {
+            let copy = if self.readers(planned.from) > 1 || planned.bounds.any() {
                 input * bytes_per_pixel as f64
             } else {
                 0.0
             };
             let output = sizes[index] * bytes_per_pixel as f64;
-            peak_scratch = peak_scratch.max(input * cost.scratch_per_pixel + output + copy);
+            // What is compared before and after.
+            let sample = input.min(measure::compared::SAMPLE as f64) * 12.0;
+            let scratch = input * cost.scratch_per_pixel + sample;
+            peak_scratch = peak_scratch.max(scratch + output + copy);
             kept = kept.max(sizes[index]);
         }
         // An encoded derivative is at most about as large as the picture that it holds.
@@ -304,7 +326,7 @@ impl Plan {
             .iter()
             .map(|gate| json!([gate.measure.as_str(), gate.above, gate.below]))
             .collect();
-        json!({
+        let mut text = json!({
             "id": planned.id,
             "operation": planned.operation,
             "version": planned.step.version(),
@@ -312,8 +334,18 @@ impl Plan {
             "model": planned.step.model().map(|model| model.sha256),
             "from": self.node_name(planned.from),
             "when": gates,
-            "max_change": planned.max_change,
-        })
+            "max_change": planned.bounds.max_change,
+        });
+        // Only where there are some, so that plans without them keep their digests.
+        for (key, bound) in [
+            ("min_psnr", planned.bounds.min_psnr),
+            ("min_ssim", planned.bounds.min_ssim),
+        ] {
+            if let Some(bound) = bound {
+                text[key] = json!(bound);
+            }
+        }
+        text
     }
 
     fn output_json(&self, output: &PlannedOutput) -> Value {

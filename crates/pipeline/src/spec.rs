@@ -175,6 +175,8 @@ pub(crate) struct StepSpec<'i> {
     pub(crate) from: Option<At<String>>,
     pub(crate) when: Vec<GateSpec>,
     pub(crate) max_change: Option<At<f64>>,
+    pub(crate) min_psnr: Option<At<f64>>,
+    pub(crate) min_ssim: Option<At<f64>>,
 }
 
 /// One `[[output]]`.
@@ -340,6 +342,8 @@ fn read_step<'i>(mut args: Args<'i, '_>) -> StepSpec<'i> {
             .map(read_gates)
             .unwrap_or_default(),
         max_change: args.take("max_change"),
+        min_psnr: args.take("min_psnr"),
+        min_ssim: args.take("min_ssim"),
     };
     args.finish();
     spec

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fonds_core::{Outcome, PixelFormat, Raster, Result, Seed};
 
+use crate::plan::Gate;
 use crate::run::Clock;
 
 /// What kind of act a step is, for the label on what it altered (IPTC Digital Source Type).
@@ -138,6 +139,13 @@ pub trait Step: Debug + Send + Sync {
     /// The model that does the work, where there is one.
     fn model(&self) -> Option<ModelInfo> {
         None
+    }
+
+    /// What the step looks at by itself before it acts: one of these must admit the picture, or the
+    /// step finds nothing to do. Empty when it looks at nothing, or at what has no name in
+    /// [`fonds_image::measure::Measure`].
+    fn acts_when_any(&self) -> Vec<Gate> {
+        Vec::new()
     }
 
     /// Gets ready for the first picture: called once before a run looks at any, and by whoever

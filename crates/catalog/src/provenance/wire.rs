@@ -142,6 +142,13 @@ pub struct Event {
     /// What was measured or chosen on the way.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub measured: Map<String, Value>,
+    /// How far the picture is from what the step was given, at the size that it had then.
+    #[serde(
+        rename = "comparedWithInput",
+        default,
+        skip_serializing_if = "Map::is_empty"
+    )]
+    pub compared: Map<String, Value>,
     /// What did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Agent>,
@@ -284,6 +291,7 @@ impl Event {
             outcome_detail: None,
             changed_pixels_percent: None,
             measured: Map::new(),
+            compared: Map::new(),
             agent: None,
             model: None,
         }

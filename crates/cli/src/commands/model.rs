@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use fonds_catalog::write_file;
 use fonds_core::Error;
 use fonds_nn::network::{Colors, Enlargement, Extra, Interface, Range};
-use fonds_pipeline::{NetworkOptions, Networks};
+use fonds_pipeline::{NetworkOptions, Networks, PackOptions, pack};
 use fonds_restore::zoo::{Description, Options, Recognized};
 use indicatif::HumanBytes;
 use serde_json::{Map, Value, json};
 
-use crate::args::ModelCommand;
+use crate::args::{ModelCommand, PackArgs};
 use crate::exit::{Exit, Outcome};
 use crate::report;
 
@@ -19,7 +20,11 @@ pub(crate) fn model(command: &ModelCommand) -> Outcome {
         ModelCommand::Inspect { files, entry, json } => {
             Ok(inspect(&networks, files, entry.as_deref(), *json))
         }
-        ModelCommand::List { folder } => list(&networks, folder),
+        ModelCommand::List { folder: None } => list_shipped(),
+        ModelCommand::List {
+            folder: Some(folder),
+        } => list(&networks, folder),
+        ModelCommand::Pack(args) => pack_file(&networks, args),
     }
 }
 
@@ -70,12 +75,7 @@ fn lines(found: &Recognized) -> Vec<(String, String)> {
             for (name, value) in shape(&description) {
                 line(name, value);
             }
-            let content = if Networks::makes_up(found) {
-                "taken to be made up (generative), unless the pipeline says otherwise"
-            } else {
-                "taken to be corrected, not made up, unless the pipeline says otherwise"
-            };
-            line("content", content.to_owned());
+            line("content", content(found, summary.generative).to_owned());
         }
         Err(error) => line("use", error.message().to_owned()),
     }
@@ -87,6 +87,7 @@ fn lines(found: &Recognized) -> Vec<(String, String)> {
     for (name, value) in [
         ("title", summary.title),
         ("author", summary.author),
+        ("training data", summary.training_data),
         (
             "licence",
             Some(
@@ -102,6 +103,16 @@ fn lines(found: &Recognized) -> Vec<(String, String)> {
     }
     line("sha256", summary.sha256.to_string());
     lines
+}
+
+/// Whether it makes content up, and how that is known.
+fn content(found: &Recognized, stated: Option<bool>) -> &'static str {
+    match (stated, Networks::makes_up(found)) {
+        (Some(true), _) => "made up in part (generative), by what the file says",
+        (Some(false), _) => "corrected, not made up, by what the file says",
+        (None, true) => "taken to be made up (generative), unless the pipeline says otherwise",
+        (None, false) => "taken to be corrected, not made up, unless the pipeline says otherwise",
+    }
 }
 
 /// What goes in and out, and what it costs.
@@ -234,6 +245,7 @@ fn object(file: &str, found: &Recognized) -> Value {
     put("title", json!(summary.title));
     put("author", json!(summary.author));
     put("licence", json!(summary.licence));
+    put("training_data", json!(summary.training_data));
     put("sha256", json!(summary.sha256.to_string()));
     Value::Object(object)
 }
@@ -260,18 +272,86 @@ fn list(networks: &Networks, folder: &Path) -> Outcome {
         ));
         return Ok(Exit::Done);
     }
+    table(&rows);
+    Ok(Exit::Done)
+}
+
+/// The networks that are compiled in, as a table.
+fn list_shipped() -> Outcome {
+    let titles = [
+        "name",
+        "kind",
+        "architecture",
+        "scale",
+        "parameters",
+        "bytes",
+        "sha256",
+    ];
+    let mut rows = vec![titles.map(str::to_owned)];
+    for (model, found) in Networks::shipped() {
+        let found = found?;
+        let [name, architecture, scale, parameters, _] = row(model.name.to_owned(), &found);
+        rows.push([
+            name,
+            model.kind.to_owned(),
+            architecture,
+            scale,
+            parameters,
+            model.bytes.len().to_string(),
+            found.summary().sha256.to_string(),
+        ]);
+    }
+    if rows.len() == 1 {
+        report::error_line("this build has no networks compiled in");
+        return Ok(Exit::Done);
+    }
+    table(&rows);
+    Ok(Exit::Done)
+}
+
+/// Rows whose columns are aligned.
+fn table<const N: usize>(rows: &[[String; N]]) {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.max().unwrap_or(0)
     };
-    let widths: [usize; 5] = std::array::from_fn(width);
-    for row in &rows {
+    let widths: [usize; N] = std::array::from_fn(width);
+    for row in rows {
         let cells = row
             .iter()
             .zip(widths)
             .map(|(cell, width)| format!("{cell:<width$}"));
         report::line(cells.collect::<Vec<_>>().join("  ").trim_end());
     }
+}
+
+/// Writes the packed file and says what is in it.
+fn pack_file(networks: &Networks, args: &PackArgs) -> Outcome {
+    let stem = args.out.file_stem().unwrap_or_default();
+    let title = args.title.clone();
+    let packed = pack(
+        networks,
+        &args.file.to_string_lossy(),
+        &PackOptions {
+            entry: args.entry.clone(),
+            title: title.unwrap_or_else(|| stem.to_string_lossy().into_owned()),
+            version: args.version.clone(),
+            author: args.author.clone(),
+            licence: args.licence.clone(),
+            training_data: args.training_data.clone(),
+            generative: args.generative,
+        },
+    )?;
+    write_file(&args.out, &packed.bytes)?;
+    report::line(&format!(
+        "{}: {}, {} values in {} bytes, rounded by at most {:.1e}",
+        args.out.display(),
+        packed.architecture,
+        packed.parameters,
+        packed.bytes.len(),
+        packed.rounding
+    ));
+    report::line(&format!("sha256 {}", packed.sha256));
     Ok(Exit::Done)
 }
 

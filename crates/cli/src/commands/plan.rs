@@ -68,13 +68,24 @@ fn step_line(plan: &Plan, step: &PlannedStep) -> String {
     for gate in &step.gates {
         let _ = write!(line, "  when {}", gate_text(gate));
     }
-    if let Some(bound) = step.max_change {
+    let any = step.step.acts_when_any();
+    if !any.is_empty() {
+        let any: Vec<String> = any.iter().map(gate_text).collect();
+        let _ = write!(line, "  acts when {}", any.join(" or "));
+    }
+    if let Some(bound) = step.bounds.max_change {
         let _ = write!(line, "  at most {:.2} % changed", bound * 100.0);
+    }
+    if let Some(bound) = step.bounds.min_psnr {
+        let _ = write!(line, "  at least {bound} dB like before");
+    }
+    if let Some(bound) = step.bounds.min_ssim {
+        let _ = write!(line, "  at least {bound} similar to before");
     }
     line
 }
 
-fn gate_text(gate: &Gate) -> String {
+pub(super) fn gate_text(gate: &Gate) -> String {
     let name = gate.measure.as_str();
     match (gate.above, gate.below) {
         (Some(above), Some(below)) => format!("{above} < {name} < {below}"),

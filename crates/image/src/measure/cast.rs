@@ -50,7 +50,7 @@ impl Cast {
     }
 }
 
-struct Lab {
+pub(super) struct Lab {
     lightness: f32,
     a: f32,
     b: f32,
@@ -58,7 +58,7 @@ struct Lab {
 }
 
 impl Lab {
-    fn of(rgb: [f32; 3]) -> Self {
+    pub(super) fn of(rgb: [f32; 3]) -> Self {
         let [r, g, b] = rgb.map(linear);
         // sRGB primaries, D65 white (IEC 61966-2-1), each row divided by the white's X, Y, Z.
         let x = curve(0.433_953 * r + 0.376_219 * g + 0.189_828 * b);
@@ -74,6 +74,13 @@ impl Lab {
 
     fn chroma(&self) -> f32 {
         self.a.hypot(self.b)
+    }
+
+    /// The distance of two colours (CIE 1976).
+    pub(super) fn distance(&self, other: &Self) -> f64 {
+        let square = |a: f32, b: f32| f64::from(a - b).powi(2);
+        let lightness = square(self.lightness, other.lightness);
+        (lightness + square(self.a, other.a) + square(self.b, other.b)).sqrt()
     }
 }
 

@@ -1,7 +1,7 @@
-//! How a picture looks, in figures: blur, noise, skew, cast, clipping, fading, damage, border.
+//! How a picture looks, in figures: blur, noise, compression, skew, cast, clipping, fading, damage, border.
 //!
 //! All of it is *indicative*: there is no target in the picture to measure against, so a figure
-//! says where to look, not what a scanner is worth. Everything but noise and clipping is measured
+//! says where to look, not what a scanner is worth. Everything but noise, compression and clipping is measured
 //! on a reduced copy of at most a quarter of a megapixel, so that the cost does not grow with the scan.
 //! Samples are read as coded, without their profile; alpha is left out.
 //!
@@ -14,9 +14,11 @@
 //! assert_eq!(measure::measure(&black).skew_degrees, 0.0);
 //! ```
 
+pub mod blockiness;
 mod blur;
 pub(crate) mod border;
 pub(crate) mod cast;
+pub mod compared;
 mod hash;
 pub(crate) mod noise;
 pub(crate) mod skew;
@@ -37,6 +39,11 @@ pub struct Measures {
     /// Standard deviation of the noise in 8-bit code values, at full size, from the quietest
     /// parts that are not clipped (Immerkær 1996, blockwise).
     pub noise: f64,
+    /// The same of the colours, the larger of Cb and Cr (BT.601); 0 for gray pictures.
+    pub chroma_noise: f64,
+    /// How far JPEG's blocks stand out in the luma at full size, in 8-bit code values: the mean
+    /// step across their edges less that elsewhere; 0.3 can be seen, see [`blockiness::grid`].
+    pub blockiness: f64,
     /// How far the picture or its text is rotated, degrees, positive clockwise; 0 when no
     /// evidence is good enough.
     pub skew_degrees: f64,
@@ -97,6 +104,10 @@ pub enum Measure {
     Blur,
     /// [`Measures::noise`].
     Noise,
+    /// [`Measures::chroma_noise`].
+    ChromaNoise,
+    /// [`Measures::blockiness`].
+    Blockiness,
     /// The size of [`Measures::skew_degrees`], without its sign.
     Skew,
     /// [`Measures::cast`].
@@ -113,9 +124,11 @@ pub enum Measure {
 
 impl Measure {
     /// All measures.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Blur,
         Self::Noise,
+        Self::ChromaNoise,
+        Self::Blockiness,
         Self::Skew,
         Self::Cast,
         Self::Clipped,
@@ -129,6 +142,8 @@ impl Measure {
         match self {
             Self::Blur => "blur",
             Self::Noise => "noise",
+            Self::ChromaNoise => "chroma_noise",
+            Self::Blockiness => "blockiness",
             Self::Skew => "skew",
             Self::Cast => "cast",
             Self::Clipped => "clipped",
@@ -150,6 +165,10 @@ impl Measure {
         match self {
             Self::Blur => "variance of the Laplacian at reduced size; below 20 is blurred or empty",
             Self::Noise => "standard deviation of the noise in 8-bit code values; above 5 is noisy",
+            Self::ChromaNoise => "the same of the colours; above 3 the colours are speckled",
+            Self::Blockiness => {
+                "steps at the edges of JPEG's blocks in 8-bit code values; 0.3 shows"
+            }
             Self::Skew => "degrees that the text or the picture's border is rotated, without sign",
             Self::Cast => "distance of the most neutral parts from gray in CIELAB units; above 12",
             Self::Clipped => "per cent of the pixels with a channel at either end of the range",
@@ -190,6 +209,8 @@ impl<'a> Survey<'a> {
         Measures {
             blur: blur::laplacian_variance(luma),
             noise: noise::sigma(self.raster),
+            chroma_noise: noise::chroma_sigma(self.raster),
+            blockiness: blockiness::grid(self.raster).strength,
             skew_degrees: skew.map_or(0.0, |skew| skew.degrees),
             skew_confidence: skew.map_or(0.0, |skew| skew.confidence),
             cast: cast.chroma,
@@ -225,6 +246,8 @@ pub fn value(raster: &Raster, measure: Measure) -> f64 {
     let survey = || Survey::new(raster);
     match measure {
         Measure::Noise => noise::sigma(raster),
+        Measure::ChromaNoise => noise::chroma_sigma(raster),
+        Measure::Blockiness => blockiness::grid(raster).strength,
         Measure::Damage => damage(raster),
         Measure::Blur => blur::laplacian_variance(&survey().luma),
         Measure::Skew => skew::find(&survey().luma).map_or(0.0, |skew| skew.degrees.abs()),

@@ -24,9 +24,46 @@ const USABLE: std::ops::RangeInclusive<f32> = 16.0..=239.0;
 /// and Image Understanding 64, 1996), which cancels planes and edges, gives a sigma; texture can
 /// only make it larger, so the quietest fifth of the usable blocks counts.
 pub(crate) fn sigma(raster: &Raster) -> f64 {
-    let mut sigmas = with_samples!(raster.samples(), samples => {
-        with_channels!(raster.format().channels(), CH => blocks::<_, CH>(samples, raster))
-    });
+    quietest(with_samples!(raster.samples(), samples => {
+        with_channels!(raster.format().channels(), CH => {
+            blocks(samples, raster, load::<_, CH>)
+        })
+    }))
+}
+
+/// The same of the colour differences Cb and Cr (BT.601), the larger of both; 0 for gray pictures.
+pub(crate) fn chroma_sigma(raster: &Raster) -> f64 {
+    if raster.format().color_channels() < 3 {
+        return 0.0;
+    }
+    let of = |which: Chroma| {
+        quietest(with_samples!(raster.samples(), samples => {
+            with_channels!(raster.format().channels(), CH => {
+                blocks(samples, raster, |samples, width, block: &mut Block| {
+                    load_chroma::<_, CH>(samples, width, which, block);
+                })
+            })
+        }))
+    };
+    of(Chroma::Blue).max(of(Chroma::Red))
+}
+
+/// A block with its rim, as luma and as what is measured.
+struct Block {
+    luma: [f32; AREA],
+    values: [f32; AREA],
+}
+
+const AREA: usize = (SIDE + 2) * (SIDE + 2);
+
+#[derive(Clone, Copy)]
+enum Chroma {
+    Blue,
+    Red,
+}
+
+/// The sigma below which the quietest blocks lie.
+fn quietest(mut sigmas: Vec<f32>) -> f64 {
     if sigmas.is_empty() {
         return 0.0;
     }
@@ -35,8 +72,13 @@ pub(crate) fn sigma(raster: &Raster) -> f64 {
     f64::from(sigmas[quiet - 1])
 }
 
-fn blocks<T: Work, const CH: usize>(samples: &[T], raster: &Raster) -> Vec<f32> {
+fn blocks<T: Work>(
+    samples: &[T],
+    raster: &Raster,
+    load: impl Fn(&[T], usize, &mut Block),
+) -> Vec<f32> {
     let (width, height) = (raster.width() as usize, raster.height() as usize);
+    let channels = raster.format().channels();
     let (columns, rows) = (
         width.saturating_sub(2) / SIDE,
         height.saturating_sub(2) / SIDE,
@@ -45,27 +87,50 @@ fn blocks<T: Work, const CH: usize>(samples: &[T], raster: &Raster) -> Vec<f32> 
     // A fourth of a small picture is enough, too.
     let step = total.div_ceil(MAX_BLOCKS).max(4.min(total / 16 + 1));
     let mut sigmas = Vec::new();
-    let mut block = [0.0; (SIDE + 2) * (SIDE + 2)];
+    let mut block = Block {
+        luma: [0.0; AREA],
+        values: [0.0; AREA],
+    };
     for y in 0..rows {
         // Shifted from row to row, so that the blocks do not line up.
         for x in ((y * 7) % step..columns).step_by(step) {
-            let at = (y * SIDE * width + x * SIDE) * CH;
-            load::<T, CH>(&samples[at..], width, &mut block);
-            let mean = block.iter().sum::<f32>() / block.len() as f32;
+            let at = (y * SIDE * width + x * SIDE) * channels;
+            load(&samples[at..], width, &mut block);
+            let mean = block.luma.iter().sum::<f32>() / AREA as f32;
             if USABLE.contains(&mean) {
-                sigmas.push(block_sigma(&block));
+                sigmas.push(block_sigma(&block.values));
             }
         }
     }
     sigmas
 }
 
-fn load<T: Work, const CH: usize>(samples: &[T], width: usize, block: &mut [f32]) {
+fn load<T: Work, const CH: usize>(samples: &[T], width: usize, block: &mut Block) {
     let mut luma = [0; SIDE + 2];
-    for (y, out) in block.chunks_exact_mut(SIDE + 2).enumerate() {
+    for (y, out) in block.luma.chunks_exact_mut(SIDE + 2).enumerate() {
         luma_row::<T, CH>(&samples[y * width * CH..][..(SIDE + 2) * CH], &mut luma);
         for (out, luma) in out.iter_mut().zip(luma) {
             *out = f32::from(luma) / 257.0;
+        }
+    }
+    block.values = block.luma;
+}
+
+fn load_chroma<T: Work, const CH: usize>(
+    samples: &[T],
+    width: usize,
+    which: Chroma,
+    block: &mut Block,
+) {
+    load::<T, CH>(samples, width, block);
+    for (y, out) in block.values.chunks_exact_mut(SIDE + 2).enumerate() {
+        let row = &samples[y * width * CH..][..(SIDE + 2) * CH];
+        for (out, pixel) in out.iter_mut().zip(row.chunks_exact(CH)) {
+            let [r, g, b] = [0, 1, 2].map(|channel| pixel[channel.min(CH - 1)].code());
+            *out = match which {
+                Chroma::Blue => -0.168_736 * r - 0.331_264 * g + 0.5 * b,
+                Chroma::Red => 0.5 * r - 0.418_688 * g - 0.081_312 * b,
+            };
         }
     }
 }
@@ -110,5 +175,27 @@ mod tests {
                 0.0
             );
         }
+    }
+
+    #[test]
+    fn noise_of_the_colours_alone() {
+        let mut random = synthetic::Random(11);
+        let (width, height) = (320, 240);
+        let mut samples = Vec::new();
+        for i in 0..width * height {
+            let luma = 60.0 + 120.0 * f64::from(i % width) / f64::from(width);
+            // Cb with a deviation of 6 and no luma of BT.601.
+            let blue = 6.0 * random.normal();
+            for value in [luma, luma - 0.344_136 * blue, luma + 1.772 * blue] {
+                samples.push((value + 0.5) as u8);
+            }
+        }
+        let samples = fonds_core::Samples::U8(samples);
+        let model = fonds_core::ColorModel::Rgb;
+        let raster = Raster::from_samples(width, height, model, false, samples).unwrap();
+        let found = chroma_sigma(&raster);
+        assert!((found - 6.0).abs() < 1.2, "{found}");
+        assert!(sigma(&raster) < 1.5, "{}", sigma(&raster));
+        assert_eq!(chroma_sigma(&synthetic::noisy_ramp(320, 240, 9.0)), 0.0);
     }
 }

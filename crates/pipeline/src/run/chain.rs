@@ -1,11 +1,13 @@
 //! One picture through the steps: gates, limits on change, and a trace of what happened.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use fonds_core::{Change, Error, Raster, Result, Seed, with_samples};
+use fonds_image::measure::compared::{Compared, Sample};
 use fonds_image::measure::{self, Measure};
 
-use crate::plan::{Node, Plan, PlannedStep};
+use crate::plan::{Bounds, Node, Plan, PlannedStep};
 use crate::run::Clock;
 use crate::step::{Act, StepContext};
 
@@ -19,17 +21,49 @@ pub(super) enum Verdict {
     /// A gate kept it from acting.
     Gated { measure: Measure, value: f64 },
     /// It changed more than allowed and was undone.
-    Refused {
-        change: Change,
-        share: f64,
-        bound: f64,
-    },
+    Refused { change: Change, passed: Passed },
+}
+
+/// A bound that a step passed, with what was found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Passed {
+    /// The share of pixels that would have changed.
+    Change { found: f64, bound: f64 },
+    /// The signal-to-noise ratio in dB.
+    Psnr { found: f64, bound: f64 },
+    /// The structural similarity.
+    Ssim { found: f64, bound: f64 },
+}
+
+impl fmt::Display for Passed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Change { found, bound } => write!(
+                f,
+                "{:.1} % of the pixels would have changed, at most {:.1} % are allowed",
+                found * 100.0,
+                bound * 100.0
+            ),
+            Self::Psnr { found, bound } => write!(
+                f,
+                "the signal-to-noise ratio to the picture before is {found:.1} dB, allowed is \
+                 {bound:.1} dB and more"
+            ),
+            Self::Ssim { found, bound } => write!(
+                f,
+                "the structural similarity to the picture before is {found:.3}, allowed is \
+                 {bound:.3} and more"
+            ),
+        }
+    }
 }
 
 /// A step's verdict on a picture, with what its gates measured.
 #[derive(Debug, Clone)]
 pub(super) struct Trace {
     pub(super) measured: Vec<(Measure, f64)>,
+    /// How far the result is from what came in, where pixels have counterparts.
+    pub(super) compared: Option<Compared>,
     pub(super) verdict: Verdict,
 }
 
@@ -127,50 +161,47 @@ impl Walk<'_> {
         planned: &PlannedStep,
         input: Raster,
     ) -> Result<(Raster, Trace)> {
-        let mut measured = Vec::new();
+        let mut trace = Trace {
+            measured: Vec::new(),
+            compared: None,
+            verdict: Verdict::Nothing,
+        };
         for gate in &planned.gates {
             let value = self.measure(index, &input, gate.measure);
-            measured.push((gate.measure, value));
+            trace.measured.push((gate.measure, value));
             if !gate.admits(value) {
-                let verdict = Verdict::Gated {
+                trace.verdict = Verdict::Gated {
                     measure: gate.measure,
                     value,
                 };
-                return Ok((input, Trace { measured, verdict }));
+                return Ok((input, trace));
             }
         }
-        let before = planned.max_change.map(|bound| (bound, input.clone()));
+        let before = planned.bounds.any().then(|| input.clone());
+        // Pixels that only moved have no counterparts.
+        let sample = (planned.step.act() != Act::Geometry).then(|| Sample::of(&input));
         let seed = self.seed.derive(&planned.id);
         let context = StepContext::timed(&planned.id, seed, self.clock);
         let outcome = planned.step.apply(input, &context)?;
         let Some(change) = outcome.change else {
-            return Ok((
-                outcome.raster,
-                Trace {
-                    measured,
-                    verdict: Verdict::Nothing,
-                },
-            ));
+            // The same picture as before: what kept the step from acting can still be measured.
+            for gate in planned.step.acts_when_any() {
+                let value = self.measure(index, &outcome.raster, gate.measure);
+                trace.measured.push((gate.measure, value));
+            }
+            return Ok((outcome.raster, trace));
         };
-        if let Some((bound, before)) = before {
-            let share = changed_share(&before, &outcome.raster);
-            if share > bound {
-                let verdict = Verdict::Refused {
-                    change,
-                    share,
-                    bound,
-                };
-                return Ok((before, Trace { measured, verdict }));
+        trace.compared = sample.and_then(|sample| sample.compare(&outcome.raster));
+        if let Some(before) = before {
+            let passed = passed(&planned.bounds, trace.compared, &before, &outcome.raster);
+            if let Some(passed) = passed {
+                trace.verdict = Verdict::Refused { change, passed };
+                return Ok((before, trace));
             }
         }
         self.content[index + 1] = index + 1;
-        Ok((
-            outcome.raster,
-            Trace {
-                measured,
-                verdict: Verdict::Acted(change),
-            },
-        ))
+        trace.verdict = Verdict::Acted(change);
+        Ok((outcome.raster, trace))
     }
 
     fn measure(&mut self, index: usize, raster: &Raster, measure: Measure) -> f64 {
@@ -189,10 +220,36 @@ fn slot(node: Node) -> usize {
     }
 }
 
-/// The share of pixels that differ; for a picture of another size, the share of area gained or
-/// lost.
-fn changed_share(before: &Raster, after: &Raster) -> f64 {
+/// The first bound that a step passed.
+fn passed(
+    bounds: &Bounds,
+    compared: Option<Compared>,
+    before: &Raster,
+    after: &Raster,
+) -> Option<Passed> {
+    if let Some(bound) = bounds.max_change {
+        let found = changed_share(before, after, compared);
+        if found > bound {
+            return Some(Passed::Change { found, bound });
+        }
+    }
+    let compared = compared?;
+    if let Some(bound) = bounds.min_psnr.filter(|bound| compared.psnr < *bound) {
+        let found = compared.psnr;
+        return Some(Passed::Psnr { found, bound });
+    }
+    let bound = bounds.min_ssim.filter(|bound| compared.ssim < *bound)?;
+    let found = compared.ssim;
+    Some(Passed::Ssim { found, bound })
+}
+
+/// The share of pixels that differ; of an enlarged picture at the size that it had, and for a
+/// picture of any other size the share of area gained or lost.
+fn changed_share(before: &Raster, after: &Raster, compared: Option<Compared>) -> f64 {
     if (before.width(), before.height()) != (after.width(), after.height()) {
+        if let Some(compared) = compared {
+            return compared.changed_percent / 100.0;
+        }
         let (a, b) = (before.pixels() as f64, after.pixels() as f64);
         return (a - b).abs() / a.max(b);
     }
@@ -231,9 +288,9 @@ mod tests {
         let before = Raster::new(2, 2, PixelFormat::RGB8);
         let mut after = before.clone();
         after.as_mut_slice::<u8>().unwrap()[..2].fill(9);
-        assert_eq!(changed_share(&before, &after), 0.25);
+        assert_eq!(changed_share(&before, &after, None), 0.25);
         assert_eq!(
-            changed_share(&before, &Raster::new(2, 1, PixelFormat::RGB8)),
+            changed_share(&before, &Raster::new(2, 1, PixelFormat::RGB8), None),
             0.5
         );
     }
@@ -273,7 +330,10 @@ mod tests {
                 ..
             }
         ));
-        assert!(matches!(traces[3].verdict, Verdict::Refused { share, .. } if share > 0.5));
+        assert!(matches!(
+            traces[3].verdict,
+            Verdict::Refused { passed: Passed::Change { found, .. }, .. } if found > 0.5
+        ));
         assert_eq!(acts(&plan, Node::Step(1), &traces), [Act::Geometry]);
         assert_eq!(
             acts(&plan, Node::Step(3), &traces),

@@ -8,6 +8,7 @@ use fonds_catalog::provenance::{
     SkippedStep, Source,
 };
 use fonds_core::{Digest, PixelFormat, Raster, Result};
+use fonds_image::measure::compared::Compared;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -110,18 +111,9 @@ fn step(planned: &PlannedStep, trace: &Trace, sidecar: &mut Sidecar) {
                 .events
                 .push(modification(planned).with_change_of(change, trace));
         }
-        Verdict::Refused {
-            change,
-            share,
-            bound,
-        } => {
-            let reason = format!(
-                "{:.1} % of the pixels would have changed, at most {:.1} % are allowed",
-                share * 100.0,
-                bound * 100.0
-            );
+        Verdict::Refused { change, passed } => {
             let event = modification(planned).with_change_of(change, trace);
-            sidecar.events.push(event.refused(&reason));
+            sidecar.events.push(event.refused(&passed.to_string()));
         }
         Verdict::Nothing => {
             let skipped = skipped(planned, trace, SkipReason::NothingToDo);
@@ -148,8 +140,23 @@ impl WithChange for Event {
         let mut all = gates_measured(trace);
         all.append(&mut event.measured);
         event.measured = all;
+        if let Some(compared) = trace.compared {
+            event.compared = compared_figures(&compared);
+        }
         event
     }
+}
+
+fn compared_figures(compared: &Compared) -> Map<String, Value> {
+    let figures = [
+        ("psnr", compared.psnr),
+        ("ssim", compared.ssim),
+        ("color_shift", compared.color_shift),
+        ("clipped_added_percent", compared.clipped_added_percent),
+        ("changed_percent", compared.changed_percent),
+    ];
+    let figures = figures.map(|(name, value)| (name.to_owned(), rounded(value)));
+    figures.into_iter().collect()
 }
 
 fn modification(planned: &PlannedStep) -> Event {
@@ -175,10 +182,15 @@ pub(super) fn model(planned: &PlannedStep) -> Option<Model> {
 }
 
 fn skipped(planned: &PlannedStep, trace: &Trace, reason: SkipReason) -> SkippedStep {
-    let condition = (!planned.gates.is_empty()).then(|| {
-        let gates = planned.gates.iter().map(condition);
-        Value::Object(gates.collect())
-    });
+    let mut conditions: Map<String, Value> = planned.gates.iter().map(condition).collect();
+    if reason == SkipReason::NothingToDo {
+        let any = planned.step.acts_when_any();
+        let any: Map<String, Value> = any.iter().map(condition).collect();
+        if !any.is_empty() {
+            conditions.insert("any".to_owned(), Value::Object(any));
+        }
+    }
+    let condition = (!conditions.is_empty()).then_some(Value::Object(conditions));
     SkippedStep {
         step: planned.id.clone(),
         operation: planned.operation.clone(),

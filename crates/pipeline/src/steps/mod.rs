@@ -4,6 +4,8 @@ mod age;
 mod binarize;
 mod clahe;
 mod classical;
+#[cfg(feature = "restore")]
+mod clear;
 mod crop;
 mod denoise;
 mod deskew;
@@ -16,6 +18,8 @@ mod sharpen;
 mod tone;
 #[cfg(feature = "restore")]
 mod translate;
+#[cfg(feature = "restore")]
+mod twice;
 #[cfg(feature = "restore")]
 mod upscale;
 
@@ -52,8 +56,9 @@ pub(crate) fn all(context: &Context) -> Vec<StepKind> {
 }
 
 #[cfg(feature = "restore")]
-fn of_networks(context: &Context) -> [StepKind; 3] {
+fn of_networks(context: &Context) -> [StepKind; 4] {
     [
+        clear::kind(&context.networks),
         network::kind(&context.networks),
         translate::kind(&context.networks),
         upscale::kind(&context.networks),
@@ -62,8 +67,8 @@ fn of_networks(context: &Context) -> [StepKind; 3] {
 
 /// Where no network is built in, their steps say so.
 #[cfg(not(feature = "restore"))]
-fn of_networks(_: &Context) -> [StepKind; 3] {
-    ["network", "translate", "upscale"].map(|name| {
+fn of_networks(_: &Context) -> [StepKind; 4] {
+    ["clear", "network", "translate", "upscale"].map(|name| {
         let summary = "Not in this build: it has no networks";
         StepKind::new(name, summary, Vec::new(), |args| {
             args.ignore();

@@ -155,9 +155,7 @@ impl Asked {
             parameters["weak_model"] = json!(name_of(&second));
             parameters["weak_model_sha256"] = json!(sha256);
         }
-        let generative = self
-            .generative
-            .unwrap_or_else(|| makes_up(recognized.architecture()));
+        let generative = self.generative.unwrap_or_else(|| makes_up(&recognized));
         Ok(Box::new(NetworkStep {
             act: if generative {
                 Act::Generative
@@ -258,7 +256,11 @@ fn blend(strong: &Checkpoint, weak: &Checkpoint, share: f64) -> Result<Checkpoin
     Ok(blended)
 }
 
-fn in_range(key: &str, value: Option<f64>, range: std::ops::RangeInclusive<f64>) -> Result<()> {
+pub(super) fn in_range(
+    key: &str,
+    value: Option<f64>,
+    range: std::ops::RangeInclusive<f64>,
+) -> Result<()> {
     match value {
         Some(value) if !range.contains(&value) => {
             let (low, high) = (range.start(), range.end());
@@ -289,7 +291,7 @@ fn info(file: &str, description: &Description) -> ModelInfo {
         version: version(description),
         sha256: description.sha256.to_string(),
         licence: description.licence.clone().unwrap_or_else(unknown),
-        training_data: unknown(),
+        training_data: description.training_data.clone().unwrap_or_else(unknown),
     }
 }
 
@@ -303,9 +305,16 @@ fn version(description: &Description) -> String {
     }
 }
 
-/// Whether an architecture is taken to make content up. A file does not say how it was trained:
-/// those that are mostly published as generators of a GAN, and style networks, are.
-pub(crate) fn makes_up(architecture: &Architecture) -> bool {
+/// Whether a network is taken to make content up: what its file says, else what its architecture is
+/// mostly used for.
+pub(crate) fn makes_up(recognized: &Recognized) -> bool {
+    let stated = recognized.summary().generative;
+    stated.unwrap_or_else(|| mostly_makes_up(recognized.architecture()))
+}
+
+/// Architectures that are mostly published as generators of a GAN, and style networks, are taken to
+/// make content up.
+fn mostly_makes_up(architecture: &Architecture) -> bool {
     match architecture {
         Architecture::Edsr(_)
         | Architecture::MsrResNet(_)

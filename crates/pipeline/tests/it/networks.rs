@@ -305,8 +305,14 @@ fn all_that_is_wrong_with_weights_is_told_at_once() {
             Code::InvalidRequest,
             "enlarges ×2",
         ),
+        ("upscale = { scale = 3 }", Code::InvalidRequest, "×2 and ×4"),
         (
-            "upscale = { scale = 2 }",
+            "upscale = { model = \"two.safetensors\", kind = \"vivid\" }",
+            Code::InvalidRequest,
+            "`kind` chooses",
+        ),
+        (
+            "network = { strength = 0.5 }",
             Code::InvalidRequest,
             "names no `model`",
         ),
@@ -536,4 +542,39 @@ fn a_network_is_measured_on_pairs() {
         evaluate(&networks, &wrong, |_| {}).unwrap_err().code(),
         Code::InvalidRequest
     );
+}
+
+/// Shipped networks by name and by kind; ×4 by ×2 twice gives what two steps of ×2 give.
+#[cfg(feature = "weights")]
+#[test]
+fn shipped_networks_need_no_file() {
+    let step = |keys: &str| format!("[[step]]\nrun.upscale = {{ {keys} }}\n");
+    let made = |steps: &str| {
+        let text = format!("name = \"x\"\n{steps}[[output]]\nformat = \"png\"\n");
+        let plan = Arc::new(compile(&text, &Registry::builtin()).unwrap());
+        let bench = Bench::empty();
+        bench.write("a.ppm", &picture("a.ppm", 31, 22, 3));
+        assert_eq!(bench.run(&plan).counts.ok, 1);
+        let path = bench.derivative_of("a.ppm");
+        let sidecar = fs::read_to_string(path.with_extension("png.prov.json")).unwrap();
+        (decode(&path), Sidecar::from_json(&sidecar).unwrap())
+    };
+    let (named, sidecar) = made(&step("model = \"fonds-x2-faithful\""));
+    assert_eq!((named.width(), named.height()), (62, 44));
+    let event = sidecar.events.iter().find(|event| event.step.is_some());
+    let model = event.unwrap().model.as_ref().unwrap();
+    assert_eq!(model.name, "fonds-x2-faithful");
+    assert_eq!(model.licence, "MIT OR Apache-2.0");
+    assert_ne!(model.training_data, "unknown");
+    let term = sidecar.derivative.digital_source_type.unwrap();
+    assert!(term.ends_with("algorithmicallyEnhanced"), "{term}");
+    let (chosen, _) = made(&step(""));
+    assert_eq!(chosen.samples(), named.samples());
+    let (four, sidecar) = made(&step("scale = 4"));
+    assert_eq!((four.width(), four.height()), (124, 88));
+    let event = sidecar.events.iter().find(|event| event.step.is_some());
+    if event.unwrap().parameters.contains_key("passes") {
+        let (twice, _) = made(&step("").repeat(2));
+        assert_eq!(four.samples(), twice.samples());
+    }
 }

@@ -63,6 +63,10 @@ pub struct Summary {
     pub author: Option<String>,
     /// What its makers call it, as far as the file says.
     pub title: Option<String>,
+    /// What it was trained on, as far as the file says.
+    pub training_data: Option<String>,
+    /// Whether it makes content up, as far as the file says.
+    pub generative: Option<bool>,
     /// Which wrappers were opened and which prefixes stripped to get at the tensors.
     pub path_taken: Vec<String>,
 }
@@ -92,6 +96,10 @@ pub struct Description {
     pub author: Option<String>,
     /// What its makers call it, as far as the file says.
     pub title: Option<String>,
+    /// What it was trained on, as far as the file says.
+    pub training_data: Option<String>,
+    /// Whether it makes content up, as far as the file says.
+    pub generative: Option<bool>,
     /// Which wrappers were opened and which prefixes stripped to get at the tensors.
     pub path_taken: Vec<String>,
 }
@@ -175,6 +183,8 @@ impl Recognized {
             licence: says(&["modelspec.license", "license", "licence"]),
             author: says(&["modelspec.author", "author", "source"]),
             title: says(&["modelspec.title", "title", "name"]),
+            training_data: says(&["training_data"]),
+            generative: says(&["generative"]).and_then(|text| text.trim().parse().ok()),
             path_taken: self.checkpoint.path_taken.clone(),
         }
     }
@@ -206,6 +216,8 @@ impl Recognized {
             licence,
             author,
             title,
+            training_data,
+            generative,
             path_taken,
         } = self.summary();
         Ok(Description {
@@ -220,6 +232,8 @@ impl Recognized {
             licence,
             author,
             title,
+            training_data,
+            generative,
             path_taken,
         })
     }
