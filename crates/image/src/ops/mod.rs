@@ -37,6 +37,7 @@ mod denoise;
 mod deskew;
 mod despeckle;
 mod gray;
+pub mod repair;
 mod resize;
 mod sharpen;
 mod thumbnail;

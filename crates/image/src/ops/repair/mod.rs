@@ -1,0 +1,10 @@
+//! Repair: damaged places are found, and filled from what is around them.
+
+mod diffusion;
+mod fill;
+mod mask;
+mod patch;
+mod window;
+
+pub use fill::{FillMethod, Inpaint, change_of, check_share};
+pub use mask::{Mask, Region};
