@@ -110,11 +110,6 @@ impl Mask {
         self.data[y * self.width + x] = IN;
     }
 
-    /// Adds a pixel by its index.
-    pub(super) fn add_index(&mut self, index: usize) {
-        self.data[index] = IN;
-    }
-
     /// Adds all pixels of another mask of the same picture.
     ///
     /// # Errors
