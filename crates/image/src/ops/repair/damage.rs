@@ -3,6 +3,7 @@
 use fonds_core::{Raster, Result, Sample, with_samples};
 
 use super::mask::Mask;
+use super::scratches::{self, Lines};
 use crate::measure::noise;
 use crate::ops::support::extremes::{Pick, close_or_open};
 use crate::ops::support::params::in_range;
@@ -66,7 +67,7 @@ impl Damage {
         let dark = residual(&luma, rules.radius, Pick::Max);
         let mut mask = Mask::new(raster.width(), raster.height());
         let usual = Usual::of(&light, &dark, luma.width());
-        let mut count = [0; 2];
+        let mut count = 0;
         for (own, other) in [(&light, &dark), (&dark, &light)] {
             let search = Search {
                 raster,
@@ -76,12 +77,12 @@ impl Damage {
                 rules,
                 usual: &usual,
             };
-            let found = search.run(&mut mask);
-            count = [count[0] + found[0], count[1] + found[1]];
+            count += search.run(&mut mask);
         }
-        if count[0] < self.min_pieces as usize {
+        if count < self.min_pieces as usize {
             return Ok(Mask::new(raster.width(), raster.height()));
         }
+        mask.unite(&scratches(&luma, rules))?;
         Ok(mask)
     }
 
@@ -93,10 +94,39 @@ impl Damage {
         Rules {
             radius: (shorter / 250).clamp(2, 12) as usize,
             core: core as u8,
-            rim: (core / 2.0) as u8,
+            noise: noise as f32,
             times: (3.5 - 2.0 * self.sensitivity) as f32,
             crowd: (0.01 + 0.06 * self.sensitivity) as f32,
         }
+    }
+}
+
+/// Long scratches: those of one direction and sign, of which there are most, as a film's way through
+/// a machine makes them. What else is long, straight and thin are the edges of things.
+fn scratches(luma: &Plane<u8>, rules: Rules) -> Mask {
+    let kinds = [(true, true), (true, false), (false, true), (false, false)];
+    let found = kinds.map(|(upright, light)| {
+        let mut mask = Mask::new(luma.width() as u32, luma.height() as u32);
+        let lines = Lines {
+            side: (rules.radius - 1).max(2),
+            least: (0.5 * rules.noise + 2.0) as i16,
+            light,
+        };
+        scratches::find(luma, upright, lines, &mut mask);
+        mask
+    });
+    let counts = found.each_ref().map(Mask::count);
+    let best = (0..4).max_by_key(|kind| counts[*kind]).unwrap_or(0);
+    let others = (0..4).filter(|kind| *kind != best);
+    let second = others.map(|kind| counts[kind]).max().unwrap_or(0);
+    let [one, two, three, four] = found;
+    match best {
+        // As many of another kind: a building, a fence, a page.
+        _ if 2 * counts[best] < 3 * second => Mask::new(luma.width() as u32, luma.height() as u32),
+        0 => one,
+        1 => two,
+        2 => three,
+        _ => four,
     }
 }
 
@@ -107,8 +137,8 @@ struct Rules {
     radius: usize,
     /// The least contrast of a piece's core.
     core: u8,
-    /// The least contrast of its other pixels.
-    rim: u8,
+    /// The standard deviation of the noise.
+    noise: f32,
     /// How many times stronger than what is usual around it a core is.
     times: f32,
     /// The largest share of the surroundings that may hold details like the piece itself.
@@ -184,8 +214,9 @@ struct Piece {
     pixels: Vec<usize>,
     /// First column and row, and last ones.
     bounds: [usize; 4],
-    /// The greatest contrast, and the least.
+    /// The greatest contrast.
     core: u8,
+    /// The least contrast of its pixels.
     rim: u8,
 }
 
@@ -227,10 +258,10 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Adds the damage to the mask; how many dots and how many long pieces there are.
-    fn run(&self, mask: &mut Mask) -> [usize; 2] {
+    /// Adds the damage to the mask; how many dots there are.
+    fn run(&self, mask: &mut Mask) -> usize {
         let mut seen = vec![false; self.own.len()];
-        let mut count = [0; 2];
+        let mut count = 0;
         for start in 0..self.own.len() {
             if self.own[start] < self.rules.core || seen[start] {
                 continue;
@@ -243,13 +274,14 @@ impl Search<'_> {
             }
             let piece = self.grow(start, least / 2, &mut seen);
             if self.is_damage(&piece) {
-                count[usize::from(piece.is_long())] += 1;
+                count += usize::from(!piece.is_long());
                 self.mark(&piece, mask);
             }
         }
         count
     }
 
+    /// The connected pixels around a core that stand out by half as much as it must.
     fn grow(&self, start: usize, rim: u8, seen: &mut [bool]) -> Piece {
         let (width, height) = (self.luma.width(), self.luma.height());
         let mut piece = Piece {
@@ -286,10 +318,8 @@ impl Search<'_> {
         let thin = piece.is_long() && piece.width() <= (0.8 * radius as f32).max(2.5);
         let [left, top, right, bottom] = piece.bounds;
         // At the frame of a picture there is no other side.
-        let inside = left > 1
-            && top > 1
-            && right + 2 < self.luma.width()
-            && bottom + 2 < self.luma.height();
+        let inside =
+            left > 1 && top > 1 && right + 2 < self.luma.width() && bottom + 2 < self.luma.height();
         // A single pixel is noise.
         piece.pixels.len() >= 3
             && (small || thin)
@@ -447,8 +477,8 @@ mod tests {
         }
         if scratch {
             for y in 100..500 {
-                lighten(171, y);
-                lighten(172, y);
+                lighten(590, y);
+                lighten(591, y);
             }
         }
         let samples = values.iter().map(|value| value.clamp(0.0, 255.0) as u8);
@@ -459,7 +489,7 @@ mod tests {
     #[test]
     fn dust_and_scratches_are_found_and_stripes_are_not() {
         let mask = Damage::default().find(&picture(80, true)).unwrap();
-        let scratch = (100..500).filter(|y| mask.has(171, *y) && mask.has(172, *y));
+        let scratch = (100..500).filter(|y| mask.has(590, *y) && mask.has(591, *y));
         assert!(scratch.count() > 390);
         let in_stripes = (0..SIDE).map(|y| (0..150).filter(|x| mask.has(*x, y)).count());
         assert_eq!(in_stripes.sum::<usize>(), 0);
@@ -470,7 +500,12 @@ mod tests {
 
     #[test]
     fn a_few_pieces_are_no_damage() {
-        assert!(Damage::default().find(&picture(20, true)).unwrap().is_empty());
+        assert!(
+            Damage::default()
+                .find(&picture(20, true))
+                .unwrap()
+                .is_empty()
+        );
         let certain = Damage {
             min_pieces: 1,
             ..Damage::default()

@@ -39,7 +39,9 @@ pub(super) fn fill(window: &mut Window) {
 fn luma(window: &Window) -> Vec<f32> {
     let share = 1.0 / window.channels as f32;
     let pixels = window.values.chunks(window.channels);
-    pixels.map(|pixel| pixel.iter().sum::<f32>() * share).collect()
+    pixels
+        .map(|pixel| pixel.iter().sum::<f32>() * share)
+        .collect()
 }
 
 struct Carried<'a> {
@@ -98,7 +100,12 @@ impl Carried<'_> {
             };
             let (x, y) = (other % width, other / width);
             let inner = x > 0 && y > 0 && x + 1 < width && y + 1 < self.window.height;
-            let sides = [other.wrapping_sub(1), other + 1, other.wrapping_sub(width), other + width];
+            let sides = [
+                other.wrapping_sub(1),
+                other + 1,
+                other.wrapping_sub(width),
+                other + width,
+            ];
             if !inner || sides.iter().any(|side| !known[*side]) {
                 continue;
             }
@@ -126,7 +133,9 @@ impl Carried<'_> {
 
 fn square(reach: isize) -> impl Iterator<Item = (isize, isize)> {
     let side = -reach..=reach;
-    let all = side.clone().flat_map(move |dy| side.clone().map(move |dx| (dx, dy)));
+    let all = side
+        .clone()
+        .flat_map(move |dy| side.clone().map(move |dx| (dx, dy)));
     all.filter(|place| *place != (0, 0))
 }
 
@@ -161,15 +170,22 @@ fn smooth(window: &mut Window, order: &[usize], depths: &[f32]) {
 mod tests {
     use super::*;
 
-    fn window(picture: impl Fn(usize, usize) -> f32, hole: impl Fn(usize, usize) -> bool) -> Window {
+    fn window(
+        picture: impl Fn(usize, usize) -> f32,
+        hole: impl Fn(usize, usize) -> bool,
+    ) -> Window {
         let (width, height) = (60, 50);
         let at = |i: usize| (i % width, i / width);
         Window {
             width,
             height,
             channels: 1,
-            values: (0..width * height).map(|i| picture(at(i).0, at(i).1)).collect(),
-            hole: (0..width * height).map(|i| hole(at(i).0, at(i).1)).collect(),
+            values: (0..width * height)
+                .map(|i| picture(at(i).0, at(i).1))
+                .collect(),
+            hole: (0..width * height)
+                .map(|i| hole(at(i).0, at(i).1))
+                .collect(),
         }
     }
 
@@ -182,7 +198,10 @@ mod tests {
     fn slopes_go_on_under_scratches() {
         let slope = |x: usize, y: usize| 0.2 + 0.004 * x as f32 + 0.003 * y as f32;
         let scratch = |x: usize, y: usize| (28..31).contains(&(x + y / 5));
-        let mut damaged = window(|x, y| if scratch(x, y) { 1.0 } else { slope(x, y) }, scratch);
+        let mut damaged = window(
+            |x, y| if scratch(x, y) { 1.0 } else { slope(x, y) },
+            scratch,
+        );
         fill(&mut damaged);
         assert!(worst(&damaged, slope) < 0.02, "{}", worst(&damaged, slope));
     }

@@ -122,7 +122,7 @@ pub fn check_share(mask: &Mask, max_share: f64) -> Result<()> {
     Err(error.hint("raise `max_share` if the mask is right, or lower `sensitivity`"))
 }
 
-/// What is said of a filled mask.
+/// What is said of a filled mask; the mask goes with it.
 pub fn change_of(mask: &Mask) -> Change {
     let (regions, pixels) = (mask.regions().len(), mask.count());
     let places = if regions == 1 { "place" } else { "places" };
@@ -131,6 +131,7 @@ pub fn change_of(mask: &Mask) -> Change {
         .value("pixels_filled", pixels as f64)
         .value("damaged_share", mask.share())
         .share(mask.share())
+        .masked(mask.to_raster())
 }
 
 #[cfg(test)]
@@ -233,7 +234,9 @@ mod tests {
         let inpaint = Inpaint::default();
         let outcome = inpaint.apply(raster.clone(), &Mask::new(20, 20)).unwrap();
         assert_eq!(outcome, Outcome::unchanged(raster.clone()));
-        let error = inpaint.apply(raster.clone(), &Mask::new(20, 21)).unwrap_err();
+        let error = inpaint
+            .apply(raster.clone(), &Mask::new(20, 21))
+            .unwrap_err();
         assert_eq!(error.code(), Code::InvalidRequest);
         let mut most = Mask::new(20, 20);
         for x in 0..20 {

@@ -280,10 +280,7 @@ mod tests {
     fn growing_is_what_it_says() {
         let mut mask = drawn(&[".....", ".....", "..#..", ".....", "....."]);
         mask.grow(1);
-        assert_eq!(
-            mask,
-            drawn(&[".....", ".###.", ".###.", ".###.", "....."])
-        );
+        assert_eq!(mask, drawn(&[".....", ".###.", ".###.", ".###.", "....."]));
         // Across bands, too.
         let mut tall = Mask::new(3, 300);
         tall.add(1, 127);

@@ -5,6 +5,7 @@ mod diffusion;
 mod fill;
 mod mask;
 mod patch;
+mod scratches;
 mod window;
 
 pub use damage::Damage;

@@ -62,7 +62,9 @@ pub(super) fn fill(window: &mut Window, seed: u64) {
     let mut field: Option<Field> = None;
     let coarsest = levels.len() - 1;
     for number in (0..levels.len()).rev() {
-        let coarse = field.take().map(|field| (field, levels[number + 1].clone()));
+        let coarse = field
+            .take()
+            .map(|field| (field, levels[number + 1].clone()));
         let level = &mut levels[number];
         let mut own = match coarse {
             Some((field, coarse)) => level.refined(&field, &coarse, &mut random),
@@ -138,7 +140,8 @@ impl Level {
                 level.depths[to] = inner_depths[from];
                 let trust = TRUST.powf(inner_depths[from]);
                 for channel in 0..channels {
-                    level.values[to * channels + channel] = window.values[from * channels + channel];
+                    level.values[to * channels + channel] =
+                        window.values[from * channels + channel];
                     level.weights[to * channels + channel] = trust;
                 }
             }
@@ -189,18 +192,23 @@ impl Level {
         };
         for y in 0..height {
             for x in 0..width {
-                let below = [(0, 0), (1, 0), (0, 1), (1, 1)].into_iter().filter_map(|(dx, dy)| {
-                    let (x, y) = (2 * x + dx, 2 * y + dy);
-                    let inside = x < inner_width && y < inner_height;
-                    inside.then_some((y + REACH) * self.width + x + REACH)
-                });
+                let below = [(0, 0), (1, 0), (0, 1), (1, 1)]
+                    .into_iter()
+                    .filter_map(|(dx, dy)| {
+                        let (x, y) = (2 * x + dx, 2 * y + dy);
+                        let inside = x < inner_width && y < inner_height;
+                        inside.then_some((y + REACH) * self.width + x + REACH)
+                    });
                 let below: Vec<usize> = below.collect();
                 let known: Vec<usize> =
                     below.iter().copied().filter(|at| !self.hole[*at]).collect();
                 window.hole.push(known.is_empty());
                 let of = if known.is_empty() { &below } else { &known };
                 for channel in 0..self.channels {
-                    let sum: f32 = of.iter().map(|at| self.values[at * self.channels + channel]).sum();
+                    let sum: f32 = of
+                        .iter()
+                        .map(|at| self.values[at * self.channels + channel])
+                        .sum();
                     window.values.push(sum / of.len() as f32);
                 }
             }
@@ -295,7 +303,11 @@ impl Level {
         for sweep in 0..SWEEPS {
             let back = sweep % 2 == 1;
             for index in 0..self.targets.len() {
-                let index = if back { self.targets.len() - 1 - index } else { index };
+                let index = if back {
+                    self.targets.len() - 1 - index
+                } else {
+                    index
+                };
                 self.improve(field, self.targets[index] as usize, back, random);
             }
         }
@@ -312,7 +324,11 @@ impl Level {
             }
         };
         for step in [1, self.width] {
-            let (neighbour, sign) = if back { (at + step, -1) } else { (at - step, 1) };
+            let (neighbour, sign) = if back {
+                (at + step, -1)
+            } else {
+                (at - step, 1)
+            };
             if self.is_target.get(neighbour) == Some(&true) {
                 let from = field.from[neighbour] as usize;
                 if let Some(place) = from.checked_add_signed(sign * step as isize) {
@@ -392,7 +408,11 @@ impl Level {
 
     /// One over the cost that still counts well: of three in four patches it is lower.
     fn scale(&self, field: &Field) -> f32 {
-        let mut costs: Vec<f32> = self.targets.iter().map(|at| field.cost[*at as usize]).collect();
+        let mut costs: Vec<f32> = self
+            .targets
+            .iter()
+            .map(|at| field.cost[*at as usize])
+            .collect();
         if costs.is_empty() {
             return 0.0;
         }
@@ -508,7 +528,12 @@ mod tests {
     fn without_a_whole_patch_there_is_diffusion() {
         let mut window = damaged(|x, y| x % 5 == 0 || y % 5 == 0);
         fill(&mut window, 3);
-        assert!(window.values.iter().all(|value| (0.0..=1.0).contains(value)));
+        assert!(
+            window
+                .values
+                .iter()
+                .all(|value| (0.0..=1.0).contains(value))
+        );
         assert!(mean_off(&window) < 0.2);
     }
 }

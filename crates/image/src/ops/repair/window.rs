@@ -191,7 +191,8 @@ fn cut<T: Sample>(samples: &[T], form: Form, left: &[u8], cell: &Cell) -> Window
     for y in y0..y1 {
         let row = y * form.width;
         hole.extend(left[row + x0..row + x1].iter().map(|value| *value != 0));
-        let pixels = samples[(row + x0) * form.stride..(row + x1) * form.stride].chunks(form.stride);
+        let pixels =
+            samples[(row + x0) * form.stride..(row + x1) * form.stride].chunks(form.stride);
         for pixel in pixels {
             // A NaN would spread; it counts as black.
             let unit = |sample: &T| Some(sample.to_unit()).filter(|v| v.is_finite());
