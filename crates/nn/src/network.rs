@@ -65,6 +65,8 @@ pub enum Extra {
     None,
     /// The standard deviation of the noise, in the network's range, in every pixel of a last channel.
     NoiseLevel,
+    /// Where the picture is to be filled: 1 there and 0 elsewhere, in a last channel.
+    Mask,
 }
 
 /// What a network wants to be fed and gives back.
@@ -105,7 +107,7 @@ impl Interface {
 
     /// Channels that go in, extra planes included.
     pub fn in_channels(&self) -> usize {
-        self.picture_channels() + usize::from(self.extra == Extra::NoiseLevel)
+        self.picture_channels() + usize::from(self.extra != Extra::None)
     }
 }
 
