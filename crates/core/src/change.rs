@@ -38,6 +38,9 @@ pub struct Change {
     pub values: Vec<(&'static str, f64)>,
     /// The share of pixels that differ, 0 to 1, for operations that keep the geometry.
     pub changed_share: Option<f64>,
+    /// Which pixels an operation took for damaged, where it looks for such: an 8-bit gray picture
+    /// of the same size, white where it did.
+    pub mask: Option<Raster>,
 }
 
 impl Change {
@@ -53,6 +56,13 @@ impl Change {
     #[must_use]
     pub fn value(mut self, name: &'static str, value: f64) -> Self {
         self.values.push((name, value));
+        self
+    }
+
+    /// Adds what was taken for damaged.
+    #[must_use]
+    pub fn masked(mut self, mask: Raster) -> Self {
+        self.mask = Some(mask);
         self
     }
 

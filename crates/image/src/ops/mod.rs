@@ -38,6 +38,7 @@ mod deskew;
 mod despeckle;
 mod grain;
 mod gray;
+pub mod repair;
 mod resize;
 mod sharpen;
 mod thumbnail;
