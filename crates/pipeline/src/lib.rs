@@ -37,6 +37,7 @@ mod filename;
 mod iiif;
 #[cfg(feature = "restore")]
 mod networks;
+mod picture;
 mod plan;
 mod reader;
 mod registry;
@@ -44,6 +45,8 @@ mod run;
 mod spec;
 mod step;
 mod steps;
+#[cfg(feature = "restore")]
+mod stylize;
 #[cfg(feature = "restore")]
 mod train;
 
@@ -73,6 +76,8 @@ pub use run::{
 };
 pub use spec::{Format, OnError, OnExisting, Profile, Unchanged, Use, VerifySources};
 pub use step::{Act, Cost, ModelInfo, RunsOn, Step, StepContext};
+#[cfg(feature = "restore")]
+pub use stylize::{Stylist, Stylize, StylizeMethod};
 #[cfg(feature = "restore")]
 pub use train::{
     Alarm, Closeness, DataPlan, Game, Needs, OnWarning, OutputPlan, Place, SampleOptions, Samples,
