@@ -77,7 +77,7 @@ pub use run::{
 pub use spec::{Format, OnError, OnExisting, Profile, Unchanged, Use, VerifySources};
 pub use step::{Act, Cost, ModelInfo, RunsOn, Step, StepContext};
 #[cfg(feature = "restore")]
-pub use stylize::{Stylist, Stylize, StylizeMethod};
+pub use stylize::{Stylist, Stylize, StylizeMethod, Stylized};
 #[cfg(feature = "restore")]
 pub use train::{
     Alarm, Closeness, DataPlan, Game, Needs, OnWarning, OutputPlan, Place, SampleOptions, Samples,

@@ -13,7 +13,10 @@ use fonds_image::decode::Document;
 pub(crate) fn read(folder: &Path, what: &str, file: &str) -> Result<(Raster, Digest)> {
     let path = folder.join(file);
     let refused = |detail: &str| {
-        Error::new(Code::InvalidRequest, format!("the {what} `{file}`: {detail}"))
+        Error::new(
+            Code::InvalidRequest,
+            format!("the {what} `{file}`: {detail}"),
+        )
     };
     if !path.is_file() {
         let error = Error::new(Code::InvalidRequest, format!("there is no {what} `{file}`"));
@@ -28,7 +31,7 @@ pub(crate) fn read(folder: &Path, what: &str, file: &str) -> Result<(Raster, Dig
     let decoded = Document::open(&bytes, &Limits::default())
         .and_then(|mut document| document.decode(0))
         .map_err(|error| {
-            let mut found = refused(error.detail());
+            let mut found = refused(&error.detail());
             for hint in error.hints() {
                 found = found.hint(hint);
             }

@@ -2,10 +2,16 @@
 //! one way to apply them.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use fonds_core::{Code, Error, Outcome, PixelFormat, Raster, Result};
+use fonds_catalog::provenance::{ActKind, digital_source_type};
+use fonds_core::{Change, Code, Digest, Error, Limits, Outcome, PixelFormat, Raster, Result, Seed};
+use fonds_image::decode::Document;
+use fonds_image::facts::Metadata;
+use fonds_image::metadata;
+use fonds_image::metadata::label::{DerivedFrom, HistoryEvent, Label};
 use fonds_nn::backend::Backend;
 use fonds_nn::weights::Checkpoint;
 use fonds_nn::{gradient, load};
@@ -131,8 +137,8 @@ impl Stylize {
     pub(crate) fn stylist(mut self, networks: &Arc<Networks>) -> Result<Stylist, Fault> {
         let at = |key| move |error| (key, error);
         let mut settings = std::mem::take(&mut self.settings);
-        settings.weights.content_layers = layers(&self.content_layers).map_err(at("content_layers"))?;
-        settings.weights.style_layers = layers(&self.style_layers).map_err(at("style_layers"))?;
+        settings.weights.content_layers = layers(&self.content_layers);
+        settings.weights.style_layers = layers(&self.style_layers);
         settings.validate().map_err(at("method"))?;
         let Some(model) = self.model.clone() else {
             return Err(("model", no_model(self.method)));
@@ -165,7 +171,8 @@ impl Stylize {
             };
             let wrong = |file: &str, part: &str| {
                 let message = format!("the weights `{file}` are no {part} of AdaIN");
-                Error::new(Code::ModelError, message).hint("give `model` the encoder, `vgg_normalised`, and `decoder` the decoder")
+                Error::new(Code::ModelError, message)
+                    .hint("give `model` the encoder, `vgg_normalised`, and `decoder` the decoder")
             };
             if !adain::is_encoder(&checkpoint.tensors) {
                 return Err(("model", wrong(&model, "encoder")));
@@ -221,7 +228,10 @@ impl Stylize {
         if !self.styles.is_empty() {
             let message = "a network of method `feedforward` has learned its style";
             let error = Error::new(Code::InvalidRequest, message);
-            return Err(("styles", error.hint("leave `styles` out, or use method `gatys` or `adain`")));
+            return Err((
+                "styles",
+                error.hint("leave `styles` out, or use method `gatys` or `adain`"),
+            ));
         }
         let asked = Asked {
             operation: "stylize",
@@ -250,13 +260,21 @@ impl Stylize {
     }
 
     fn styles(&self, networks: &Networks) -> Result<(Vec<Style>, Vec<String>), Fault> {
-        if self.styles.is_empty() && (self.method == StylizeMethod::Adain || self.settings.weights.beta > 0.0)
+        if self.styles.is_empty()
+            && (self.method == StylizeMethod::Adain || self.settings.weights.beta > 0.0)
         {
             let error = Error::new(Code::InvalidRequest, "`stylize` names no style");
-            return Err(("styles", error.hint("give pictures: styles = [\"print.jpg\", \"other.jpg:0.5\"]")));
+            return Err((
+                "styles",
+                error.hint("give pictures: styles = [\"print.jpg\", \"other.jpg:0.5\"]"),
+            ));
         }
         if self.masks.len() > self.styles.len() {
-            let message = format!("{} masks for {} styles", self.masks.len(), self.styles.len());
+            let message = format!(
+                "{} masks for {} styles",
+                self.masks.len(),
+                self.styles.len()
+            );
             return Err(("masks", Error::new(Code::InvalidRequest, message)));
         }
         let folder = networks.path("");
@@ -304,7 +322,7 @@ fn with_weight(text: &str) -> (&str, f64) {
     parsed.unwrap_or((text, 1.0))
 }
 
-fn layers(texts: &[String]) -> Result<Vec<Layer>> {
+fn layers(texts: &[String]) -> Vec<Layer> {
     let layer = |text: &String| {
         let (name, weight) = with_weight(text);
         Layer {
@@ -312,7 +330,7 @@ fn layers(texts: &[String]) -> Result<Vec<Layer>> {
             weight,
         }
     };
-    Ok(texts.iter().map(layer).collect())
+    texts.iter().map(layer).collect()
 }
 
 fn check_layers(kind: &ExtractorKind, settings: &Settings) -> Result<(), Fault> {
@@ -326,7 +344,10 @@ fn check_layers(kind: &ExtractorKind, settings: &Settings) -> Result<(), Fault> 
             if !known.contains(&layer.name) {
                 let message = format!("{} has no layer `{}`", kind.name(), layer.name);
                 let error = Error::new(Code::InvalidRequest, message);
-                return Err((key, error.hint(format!("its layers are {}", known.join(", ")))));
+                return Err((
+                    key,
+                    error.hint(format!("its layers are {}", known.join(", "))),
+                ));
             }
         }
     }
@@ -340,10 +361,16 @@ fn no_model(method: StylizeMethod) -> Error {
             "VGG-19, VGG-16 or SqueezeNet, as torchvision publishes them",
         ),
         StylizeMethod::Feedforward => ("the network that knows a style", "a TransformerNet"),
-        StylizeMethod::Adain => ("the encoder", "`vgg_normalised`, and `decoder` for the way back"),
+        StylizeMethod::Adain => (
+            "the encoder",
+            "`vgg_normalised`, and `decoder` for the way back",
+        ),
     };
-    Error::new(Code::InvalidRequest, format!("`stylize` names no `model`: {what}"))
-        .hint(format!("give {hint}"))
+    Error::new(
+        Code::InvalidRequest,
+        format!("`stylize` names no `model`: {what}"),
+    )
+    .hint(format!("give {hint}"))
 }
 
 /// Whether a network gives pictures one style.
@@ -386,16 +413,27 @@ impl Stylist {
                 change: made.change,
             });
         }
-        context.allow(Duration::from_secs_f64((self.work_of(raster) / SLOWEST).min(1e7)));
+        context.allow(Duration::from_secs_f64(
+            (self.work_of(raster) / SLOWEST).min(1e7),
+        ));
         let _turn = self.networks.turn(context);
         match &self.work {
             Work::Gatys { styles, built, .. } => {
                 let (extractor, backend) = built.get().ok_or_else(unprepared)?;
                 let settings = Settings {
-                    seed: context.seed.derive(&format!("stylize {}", self.settings.seed.value())),
+                    seed: context
+                        .seed
+                        .derive(&format!("stylize {}", self.settings.seed.value())),
                     ..self.settings.clone()
                 };
-                optimize::optimize(extractor, backend.device(), raster, styles, &settings, watch)
+                optimize::optimize(
+                    extractor,
+                    backend.device(),
+                    raster,
+                    styles,
+                    &settings,
+                    watch,
+                )
             }
             Work::Adain { built, .. } => built.get().ok_or_else(unprepared)?.apply(raster),
             Work::Network(_) => Err(unprepared()),
@@ -583,5 +621,76 @@ impl Step for StylizeStep {
     fn apply(&self, raster: Raster, context: &StepContext<'_>) -> Result<Outcome> {
         let go = &mut |_: &Progress<'_>| Ok(ControlFlow::Continue(()));
         self.stylist.apply(&raster, context, go)
+    }
+}
+
+/// A picture file in the style, with what is to be written into the new file.
+#[derive(Debug)]
+pub struct Stylized {
+    /// The picture.
+    pub raster: Raster,
+    /// Its XMP label: what it is, what it came from, what was done.
+    pub xmp: String,
+    /// What was done.
+    pub change: Change,
+}
+
+impl Stylist {
+    /// The first page of a picture file in the style.
+    ///
+    /// # Errors
+    /// Those of reading it, with its path, and of [`Stylist::apply`].
+    pub fn apply_to_file(
+        &self,
+        path: &Path,
+        seed: Seed,
+        watch: &mut Watching<'_>,
+    ) -> Result<Stylized> {
+        let unreadable = |error| Error::from_io(error, Code::Unreadable, "the file cannot be read");
+        let bytes = std::fs::read(path).map_err(|error| unreadable(error).at_path(path))?;
+        let mut document =
+            Document::open(&bytes, &Limits::default()).map_err(|error| error.at_path(path))?;
+        let page = document.decode(0).map_err(|error| error.at_path(path))?;
+        let metadata = match document.identity().format {
+            Some(format) => metadata::read(&bytes, format).0,
+            None => Metadata::default(),
+        };
+        let outcome = self.apply(&page.raster, &StepContext::new("stylize", seed), watch)?;
+        let change = outcome.change.unwrap_or_default();
+        let mut label = Label::from_original(&metadata);
+        let source = metadata.digital_source_type.as_deref();
+        let term = digital_source_type(&[ActKind::Generative], source);
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        label.digital_source_type = term.map(str::to_owned);
+        label.creator_tool = Some(format!("fonds {}", env!("CARGO_PKG_VERSION")));
+        label.notice = Some(format!(
+            "Stylised derivative; the unaltered original is {name}"
+        ));
+        label.derived_from = Some(DerivedFrom {
+            path: name,
+            sha256: Digest::of(&bytes),
+        });
+        if let Some(model) = &self.info {
+            label.ai_system_used = Some(model.name.clone());
+            label.ai_system_version_used = Some(model.version.clone());
+        }
+        label.history = vec![HistoryEvent {
+            action: "filtered".to_owned(),
+            parameters: Some(format!("stylize: {}", change.summary)),
+            changed: Some("/content".to_owned()),
+            software_agent: self
+                .info
+                .as_ref()
+                .map(|info| format!("{} {}", info.name, info.version)),
+        }];
+        Ok(Stylized {
+            raster: outcome.raster,
+            xmp: label.to_packet(),
+            change,
+        })
     }
 }

@@ -25,7 +25,8 @@ use fonds_nn::train::Device;
 use fonds_nn::weights::Checkpoint;
 use fonds_restore::style::extractor::{Extractor, ExtractorKind};
 use fonds_restore::style::optimize::{
-    Lbfgs, Losses, Method, Objective, Search, Settings, StyleTensors, Weights, minimize, optimize,
+    Lbfgs, Losses, Method, Objective, Progress, Search, Settings, StyleTensors, Weights, minimize,
+    optimize,
 };
 use fonds_restore::style::palette::Style;
 
@@ -51,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             let begun = Instant::now();
             let styles = [Style::new(style)];
-            let go = &mut |_: &_| Ok(ControlFlow::Continue(()));
+            let go = &mut |_: &Progress<'_>| Ok(ControlFlow::Continue(()));
             let made = optimize(&extractor, &Device::Cpu, &content, &styles, &settings, go)?;
             println!(
                 "{:?} in {:.1} s",

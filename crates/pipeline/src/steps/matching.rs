@@ -59,7 +59,8 @@ pub(super) fn kind(context: &Context) -> StepKind {
         let reference = Reference::of(&raster)?;
         let mut parameters = keys.json();
         parameters["reference_sha256"] = json!(digest.to_string());
-        let step = Classical::enhancement(parameters, move |raster| matching.apply(raster, &reference));
+        let step =
+            Classical::enhancement(parameters, move |raster| matching.apply(raster, &reference));
         // A picture with a profile of its own is converted, and back.
         let cost = Cost {
             scratch_per_pixel: 8.0,

@@ -64,7 +64,7 @@ step_args! {
         /// Longest sides at which each style is looked at, in longest sides of the picture (`adain`: of
         /// `style_size`); 0.05 to 4.
         scales: Vec<f64> = vec![1.0],
-        /// The weights: VGG-19, VGG-16 or SqueezeNet (`gatys`), a style network (`feedforward`), or the
+        /// The weights: VGG-19, VGG-16 or `SqueezeNet` (`gatys`), a style network (`feedforward`), or the
         /// encoder (`adain`).
         model: Option<String> = None,
         /// The decoder that belongs to the encoder of `adain`.
@@ -139,19 +139,31 @@ pub(super) fn kind(networks: &Arc<Networks>) -> StepKind {
     let summary = "Give the picture the style of others: by optimisation, or in one pass";
     let networks = Arc::clone(networks);
     StepKind::new("stylize", summary, StylizeArgs::params(), move |args| {
-        let keys = [&OF_GATYS[..], &OF_ONE_PASS[..], &OF_ADAIN[..], &["styles", "masks", "scales", "model"]].concat();
+        let keys = [
+            &OF_GATYS[..],
+            &OF_ONE_PASS[..],
+            &OF_ADAIN[..],
+            &["styles", "masks", "scales", "model"],
+        ]
+        .concat();
         let places: Vec<(&str, usize)> = keys
             .into_iter()
             .filter_map(|key| Some((key, args.place(key)?)))
             .collect();
-        let place = |key: &str| places.iter().find(|(known, _)| *known == key).map(|(_, at)| *at);
+        let place = |key: &str| {
+            places
+                .iter()
+                .find(|(known, _)| *known == key)
+                .map(|(_, at)| *at)
+        };
         let keys = StylizeArgs::read(args);
         if let Some((key, methods)) = stray(&keys, |key| place(key).is_some()) {
             if let Some(at) = place(key) {
                 args.blame(at);
             }
             let message = format!("`{key}` is for method {methods}");
-            return Err(Error::new(Code::InvalidRequest, message).hint("leave it out, or choose another `method`"));
+            return Err(Error::new(Code::InvalidRequest, message)
+                .hint("leave it out, or choose another `method`"));
         }
         let mut parameters = keys.json();
         let stylist = keys.asked()?.stylist(&networks).map_err(|(key, error)| {

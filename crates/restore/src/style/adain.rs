@@ -301,6 +301,11 @@ impl Look {
         }
     }
 
+    /// Mean and deviation of each channel.
+    pub fn channels(&self) -> &[(f64, f64)] {
+        &self.channels
+    }
+
     /// A mixture: the means of means and of deviations, by weight. What comes of it is the mixture of
     /// the features that each of them alone would make.
     ///
