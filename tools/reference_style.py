@@ -193,7 +193,7 @@ def run(weights, content, style, iterations, threads):
     torch.set_num_threads(threads)
     picture = lambda path: torch.from_numpy(np.asarray(Image.open(path).convert("RGB"), dtype=np.float32) / 255).permute(2, 0, 1)[None].contiguous()
     content, style = picture(content), picture(style)
-    objective = Objective(SqueezeNet(load_file(weights)), content, [(1.0, style)], ["fire5"],
+    objective = Objective(SqueezeNet({key: value.float() for key, value in load_file(weights).items()}), content, [(1.0, style)], ["fire5"],
                           ["relu1", "fire2", "fire3", "fire5", "fire7"])
     report = {}
     for method in ("adam", "fixed", "wolfe"):

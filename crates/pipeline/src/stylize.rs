@@ -563,7 +563,7 @@ impl Stylist {
             // The picture in sRGB, and the result.
             scratch_per_pixel: 8.0,
             shared,
-            growth: 3.0,
+            growth: 1.0,
         }
     }
 

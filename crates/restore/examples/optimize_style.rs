@@ -2,7 +2,7 @@
 //! `tools/reference_style.py run` prints, and the picture.
 //!
 //! ```text
-//! cargo run --release -p fonds-restore --example optimize_style -- WEIGHTS CONTENT STYLE ITERATIONS [OUT.png [BETA]]
+//! cargo run --release -p fonds-restore --example optimize_style -- WEIGHTS CONTENT STYLE ITERATIONS [OUT.png [BETA [VARIATION]]]
 //! ```
 //!
 //! With `OUT.png` one descent by L-BFGS on the whole way (levels, colours) is made and written; without it
@@ -33,7 +33,7 @@ use fonds_restore::style::palette::Style;
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [weights, content, style, iterations, rest @ ..] = &args[..] else {
-        return Err("give WEIGHTS CONTENT STYLE ITERATIONS [OUT.png [BETA]]".into());
+        return Err("give WEIGHTS CONTENT STYLE ITERATIONS [OUT.png [BETA [VARIATION]]]".into());
     };
     let checkpoint = Checkpoint::read(Path::new(weights))?;
     let kind = ExtractorKind::recognize(&checkpoint.tensors)?;
@@ -47,8 +47,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 iterations,
                 ..Settings::default()
             };
-            if let [beta] = rest {
+            if let [beta, ..] = rest {
                 settings.weights.beta = beta.parse()?;
+            }
+            if let [_, variation] = rest {
+                settings.weights.variation = variation.parse()?;
             }
             let begun = Instant::now();
             let styles = [Style::new(style)];
@@ -83,7 +86,13 @@ fn compare(
         weight: 1.0,
         mask: None,
     }];
-    let objective = Objective::new(extractor, &content, &styles, Weights::default())?;
+    // Those of the script.
+    let weights = Weights {
+        variation: 0.1,
+        range: 0.0,
+        ..Weights::default()
+    };
+    let objective = Objective::new(extractor, &content, &styles, weights)?;
     let lbfgs = |search| {
         Method::Lbfgs(Lbfgs {
             search,

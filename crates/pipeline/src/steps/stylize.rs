@@ -80,6 +80,8 @@ step_args! {
         beta: f64 = Weights::default().beta,
         /// `gatys`: weight of total variation, against speckles.
         variation: f64 = Weights::default().variation,
+        /// `gatys`: weight of the squared excess over what a picture can hold.
+        range: f64 = Weights::default().range,
         /// `gatys`: layers that say what is shown, with weights: `["relu4_2", "relu3_2:0.5"]`.
         content_layers: Vec<String> = Vec::new(),
         /// `gatys`: layers whose statistics are the style, with weights.
@@ -115,10 +117,11 @@ step_args! {
 }
 
 /// Keys that only some methods have.
-const OF_GATYS: [&str; 15] = [
+const OF_GATYS: [&str; 16] = [
     "alpha",
     "beta",
     "variation",
+    "range",
     "content_layers",
     "style_layers",
     "statistics",
@@ -220,6 +223,7 @@ impl StylizeArgs {
                 alpha: self.alpha,
                 beta: self.beta,
                 variation: self.variation,
+                range: self.range,
                 statistics: match self.statistics {
                     Measured::Gram => Statistics::Gram,
                     Measured::Moments => Statistics::Moments,

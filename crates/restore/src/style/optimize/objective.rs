@@ -1,4 +1,4 @@
-//! What is minimised: `α · content + β · style + γ · variation`.
+//! What is minimised: `α · content + β · style + γ · variation + δ · excess`.
 //!
 //! Gatys, Ecker, Bethge, *Image Style Transfer Using Convolutional Neural Networks* (2016). The
 //! content is what layers say of each place, the style what they say on the whole: products of
@@ -34,6 +34,8 @@ pub struct Weights {
     pub beta: f64,
     /// `γ`: total variation, against speckles.
     pub variation: f64,
+    /// `δ`: the mean squared excess over 0 to 1, against colours that no picture can hold.
+    pub range: f64,
     /// The layers that say what is shown; the extractor's own choice when empty.
     pub content_layers: Vec<Layer>,
     /// The layers whose statistics are the style; the extractor's own choice when empty.
@@ -50,7 +52,8 @@ impl Default for Weights {
         Self {
             alpha: 1.0,
             beta: 3.0,
-            variation: 0.1,
+            variation: 1.0,
+            range: 30.0,
             content_layers: Vec::new(),
             style_layers: Vec::new(),
             statistics: Statistics::default(),
@@ -69,6 +72,7 @@ impl Weights {
             ("alpha", self.alpha),
             ("beta", self.beta),
             ("variation", self.variation),
+            ("range", self.range),
         ];
         let layers = self.content_layers.iter().chain(&self.style_layers);
         let layers = layers.map(|layer| (layer.name.as_str(), layer.weight));
@@ -100,7 +104,7 @@ pub struct StyleTensors {
     pub mask: Option<Tensor>,
 }
 
-/// The parts of a loss, before `α`, `β` and `γ`, and their weighted sum.
+/// The parts of a loss before their weights, and the weighted sum.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Losses {
     /// Of the content.
@@ -109,6 +113,8 @@ pub struct Losses {
     pub style: f64,
     /// Total variation.
     pub variation: f64,
+    /// The mean squared excess over 0 to 1.
+    pub excess: f64,
     /// What is minimised.
     pub total: f64,
 }
@@ -302,15 +308,25 @@ impl Objective {
         if self.weights.variation > 0.0 {
             variation.push((1.0, total_variation(picture)?));
         }
+        let mut excess = Vec::new();
+        if self.weights.range > 0.0 {
+            excess.push((1.0, beyond(picture)?));
+        }
         let Weights {
             alpha,
             beta,
             variation: gamma,
+            range,
             ..
         } = self.weights;
-        let mut values = [0.0; 3];
+        let mut values = [0.0; 4];
         let mut sum: Option<Tensor> = None;
-        let parts = [(alpha, content), (beta, style), (gamma, variation)];
+        let parts = [
+            (alpha, content),
+            (beta, style),
+            (gamma, variation),
+            (range, excess),
+        ];
         for (value, (factor, losses)) in values.iter_mut().zip(parts) {
             let Some(loss) = fonds_nn::loss::weighted(&losses)? else {
                 continue;
@@ -326,12 +342,13 @@ impl Objective {
             let message = "no layer of the loss has a weight";
             return Err(Error::new(Code::InvalidRequest, message));
         };
-        let [content, style, variation] = values;
+        let [content, style, variation, excess] = values;
         let losses = Losses {
             content,
             style,
             variation,
-            total: alpha * content + beta * style + gamma * variation,
+            excess,
+            total: alpha * content + beta * style + gamma * variation + range * excess,
         };
         Ok((sum, losses))
     }
@@ -397,6 +414,16 @@ fn shares<'a>(styles: &'a [StyleTensors], content: &Tensor) -> Result<Shares<'a>
 /// The mean of a mask.
 fn share(mask: &Tensor) -> Result<f64> {
     number(&mask.mean_all().in_network()?)
+}
+
+/// The mean squared excess of values over 0 to 1.
+fn beyond(picture: &Tensor) -> Result<Tensor> {
+    let excess = || {
+        let above = (picture - 1.0)?.relu()?;
+        let below = picture.neg()?.relu()?;
+        (above.sqr()? + below.sqr()?)?.mean_all()
+    };
+    excess().in_network()
 }
 
 /// Gram matrices, over a region where there is a mask.

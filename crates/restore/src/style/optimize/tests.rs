@@ -74,7 +74,12 @@ fn losses_are_those_of_torch() {
         style(tensor("style", (40, 32), |v| v * v * v), 0.7),
         style(tensor("style2", (24, 28), |v| v * 0.5), 0.3),
     ];
-    let objective = Objective::new(&extractor(), &content, &styles, Weights::default()).unwrap();
+    let weights = Weights {
+        variation: 0.1,
+        range: 0.0,
+        ..Weights::default()
+    };
+    let objective = Objective::new(&extractor(), &content, &styles, weights).unwrap();
     let lbfgs = |search| {
         Method::Lbfgs(Lbfgs {
             search,
@@ -153,6 +158,7 @@ fn masked_statistics_are_those_of_the_region() {
         let weights = Weights {
             alpha: 0.0,
             variation: 0.0,
+            range: 0.0,
             statistics,
             style_layers: vec![layer("relu1_1")],
             ..Weights::default()
