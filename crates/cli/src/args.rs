@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Make pictures by a trained generator
     Sample(SampleArgs),
+    /// Give one picture the style of others
+    Stylize(StylizeArgs),
     /// Show what a run would do: steps, counts, megapixels, disk and time
     Plan(PlanArgs),
     /// Check pipeline files and training files; every mistake is shown with its place
@@ -216,6 +218,118 @@ pub(crate) struct SampleArgs {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) networks: NetworkArgs,
+}
+
+/// `fonds stylize`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct StylizeArgs {
+    /// The picture
+    pub(crate) content: PathBuf,
+    /// A style picture, with its weight among several; can be repeated
+    #[arg(long, short, value_name = "FILE[:WEIGHT]")]
+    pub(crate) style: Vec<String>,
+    /// For each style in turn where it holds: a picture as large as the content, white is where;
+    /// "" for a style without one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mask: Vec<String>,
+    /// How: by optimisation (the best and the slowest), by a network that has learned one style, or
+    /// any style in one pass
+    #[arg(long, short, value_enum, default_value_t = StylizeBy::Gatys)]
+    pub(crate) method: StylizeBy,
+    /// The weights: VGG-19, VGG-16 or `SqueezeNet` (gatys), a style network (feedforward), or the
+    /// encoder (adain)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: String,
+    /// The decoder that belongs to the encoder (adain)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) decoder: Option<String>,
+    /// What becomes of the picture's colours
+    #[arg(long, value_enum, default_value_t = StylizeColors::Style)]
+    pub(crate) colors: StylizeColors,
+    /// Let gray pictures take the style's colours
+    #[arg(long)]
+    pub(crate) color_on_gray: bool,
+    /// Weight of what the picture shows (gatys)
+    #[arg(long, value_name = "WEIGHT")]
+    pub(crate) alpha: Option<f64>,
+    /// Weight of the style (gatys)
+    #[arg(long, value_name = "WEIGHT")]
+    pub(crate) beta: Option<f64>,
+    /// Weight of total variation, against speckles (gatys)
+    #[arg(long, value_name = "WEIGHT")]
+    pub(crate) variation: Option<f64>,
+    /// Iterations at each level (gatys)
+    #[arg(long, value_name = "N")]
+    pub(crate) iterations: Option<usize>,
+    /// The longest side in pixels at which the picture is optimised (gatys), or styles are looked at
+    /// (adain)
+    #[arg(long, value_name = "PIXELS")]
+    pub(crate) size: Option<u32>,
+    /// Use Adam instead of L-BFGS: less memory, more iterations (gatys)
+    #[arg(long)]
+    pub(crate) adam: bool,
+    /// What the descent starts from (gatys)
+    #[arg(long, value_enum, default_value_t = StylizeStart::Content)]
+    pub(crate) start: StylizeStart,
+    /// Longest sides at which styles are looked at, in longest sides of the picture
+    #[arg(
+        long,
+        value_name = "SHARE,…",
+        value_delimiter = ',',
+        default_value = "1"
+    )]
+    pub(crate) scales: Vec<f64>,
+    /// Share of the style, 0 to 1 (feedforward, adain)
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    pub(crate) strength: f64,
+    /// What the noise follows from (gatys)
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Print the losses of each N-th iteration (gatys)
+    #[arg(long, value_name = "N", default_value_t = 20,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) every: u32,
+    /// Write the picture of these iterations, too, into this folder (gatys)
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) frames: Option<PathBuf>,
+    /// The new picture (.png, .jpg, .tif or .webp)
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) networks: NetworkArgs,
+}
+
+/// How a style is given to a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StylizeBy {
+    /// By optimisation
+    Gatys,
+    /// By a network that has learned one style
+    Feedforward,
+    /// Any style in one pass
+    Adain,
+}
+
+/// What becomes of a picture's colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StylizeColors {
+    /// They become those of the style
+    Style,
+    /// Each place keeps its colour
+    Luma,
+    /// The style is brought to the picture's colours first
+    Matched,
+}
+
+/// What a descent starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StylizeStart {
+    /// The picture
+    Content,
+    /// Noise
+    Noise,
+    /// The first style
+    Style,
 }
 
 /// What `run` and `plan` share.

@@ -37,8 +37,12 @@ mod filename;
 mod iiif;
 #[cfg(feature = "restore")]
 mod networks;
+<<<<<<< HEAD
 #[cfg(feature = "restore")]
 mod pack;
+=======
+mod picture;
+>>>>>>> s11-style
 mod plan;
 mod reader;
 mod registry;
@@ -48,6 +52,8 @@ mod shipped;
 mod spec;
 mod step;
 mod steps;
+#[cfg(feature = "restore")]
+mod stylize;
 #[cfg(feature = "restore")]
 mod train;
 
@@ -82,6 +88,8 @@ pub use run::{
 pub use shipped::ShippedModel;
 pub use spec::{Format, OnError, OnExisting, Profile, Unchanged, Use, VerifySources};
 pub use step::{Act, Cost, ModelInfo, RunsOn, Step, StepContext};
+#[cfg(feature = "restore")]
+pub use stylize::{Stylist, Stylize, StylizeMethod, Stylized};
 #[cfg(feature = "restore")]
 pub use train::{
     Alarm, Closeness, DataPlan, Game, Needs, OnWarning, OutputPlan, Place, SampleOptions, Samples,

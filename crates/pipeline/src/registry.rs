@@ -95,6 +95,7 @@ impl Registry {
     #[cfg(feature = "restore")]
     pub fn with_networks(networks: &std::sync::Arc<crate::Networks>) -> Self {
         Self::of_steps(&crate::steps::Context {
+            folder: networks.path(""),
             networks: std::sync::Arc::clone(networks),
         })
     }

@@ -17,6 +17,7 @@ mod plan;
 mod run;
 mod sample;
 mod steps;
+mod stylize;
 mod supervise;
 mod train;
 mod verify;
@@ -32,6 +33,7 @@ pub(crate) fn dispatch(command: Command) -> Result<u8> {
         Command::Run(args) => return supervise::supervise(&args),
         Command::Train(args) => train::train(&args),
         Command::Sample(args) => sample::sample(&args),
+        Command::Stylize(args) => stylize::stylize(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Check { pipelines } => Ok(check::check(&pipelines)),
         Command::Steps { name } => steps::steps(name.as_deref()),

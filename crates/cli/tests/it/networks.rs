@@ -246,3 +246,86 @@ fn bench_prints_a_line_of_json() {
     assert!(line["wall"].as_f64().unwrap() > 0.0);
     assert!(line["gflops"].as_f64().unwrap() > 0.0);
 }
+
+/// A VGG of three blocks of one convolution, for what it sees in pictures.
+fn extractor() -> Tensors {
+    let tensor = |shape: &[usize]| {
+        let count = shape.iter().product::<usize>();
+        let values: Vec<f32> = (0..count)
+            .map(|at| ((at * 37 % 17) as f32 - 8.0) / 30.0)
+            .collect();
+        Tensor::from_f32(shape, &values).unwrap()
+    };
+    [
+        ("features.0.weight", tensor(&[4, 3, 3, 3])),
+        ("features.0.bias", tensor(&[4])),
+        ("features.3.weight", tensor(&[6, 4, 3, 3])),
+        ("features.3.bias", tensor(&[6])),
+        ("features.6.weight", tensor(&[6, 6, 3, 3])),
+        ("features.6.bias", tensor(&[6])),
+    ]
+    .into_iter()
+    .collect()
+}
+
+#[test]
+fn one_picture_in_the_style_of_another() {
+    let bench = bench();
+    write(&bench.path("p/vgg.safetensors"), &extractor());
+    bench.write("p/style.ppm", &picture(40, 32, 9));
+    let stylize = |more: &[&str]| {
+        let mut arguments = vec!["stylize", "in/four.ppm", "--model", "p/vgg.safetensors"];
+        arguments.extend(more);
+        bench.fonds(&arguments)
+    };
+    let small = ["--iterations", "3", "--size", "32", "--frames", "frames"];
+    let mut arguments = vec!["--style", "p/style.ppm:0.5", "--out", "made.png"];
+    arguments.extend(small);
+    let ended = stylize(&arguments);
+    assert_eq!(ended.code, 0, "{}", ended.all());
+    assert!(
+        ended.stderr.contains("iteration 0: loss "),
+        "{}",
+        ended.stderr
+    );
+    let made = std::fs::read(bench.path("made.png")).unwrap();
+    let label = String::from_utf8_lossy(&made);
+    assert!(
+        label.contains("compositeWithTrainedAlgorithmicMedia"),
+        "{label}"
+    );
+    assert!(bench.path("frames/level-1-00000.png").is_file());
+    for (arguments, part) in [
+        (
+            vec!["--style", "p/none.jpg", "--out", "b.png"],
+            "there is no style `p/none.jpg`",
+        ),
+        (vec!["--out", "b.png"], "`stylize` names no style"),
+        (
+            vec!["--style", "p/style.ppm", "--out", "b.xyz"],
+            "names no format",
+        ),
+        (
+            vec![
+                "--style",
+                "p/style.ppm",
+                "--alpha",
+                "0",
+                "--beta",
+                "0",
+                "--out",
+                "b.png",
+            ],
+            "neither content nor style",
+        ),
+    ] {
+        let ended = stylize(&arguments);
+        assert_ne!(ended.code, 0, "{arguments:?}");
+        assert!(
+            ended.stderr.contains(part),
+            "{arguments:?}: {}",
+            ended.all()
+        );
+        assert!(!bench.path("b.png").exists());
+    }
+}

@@ -12,7 +12,7 @@
 //! | [`Tone`] | the picture leaves much of the range unused |
 //! | [`Denoise`] | the measured noise is above a threshold |
 //! | [`Despeckle`] | specks are found; samples outside them stay as they are |
-//! | [`Clahe`], [`Sharpen`], [`Resize`], [`Binarize`], [`Gray`], [`Thumbnail`] | when asked |
+//! | [`Clahe`], [`Match`], [`Sharpen`], [`Resize`], [`Binarize`], [`Gray`], [`Thumbnail`] | when asked |
 //!
 //! Samples keep their depth (8 and 16 bits, float), their profile and their resolution; alpha is
 //! carried along, moved by the operations that move pixels. Results do not depend on the number
@@ -38,7 +38,11 @@ mod deskew;
 mod despeckle;
 mod grain;
 mod gray;
+<<<<<<< HEAD
 pub mod repair;
+=======
+mod matching;
+>>>>>>> s11-style
 mod resize;
 mod sharpen;
 mod thumbnail;
@@ -58,6 +62,7 @@ pub use deskew::{Deskew, Fill};
 pub use despeckle::{Despeckle, SpeckSign};
 pub use grain::keep_grain;
 pub use gray::Gray;
+pub use matching::{Match, MatchMethod, Reference};
 pub use resize::{Filter, Resize, Target};
 pub use sharpen::Sharpen;
 pub use thumbnail::Thumbnail;

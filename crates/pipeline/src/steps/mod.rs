@@ -11,10 +11,13 @@ mod denoise;
 mod deskew;
 mod despeckle;
 mod gray;
+mod matching;
 #[cfg(feature = "restore")]
 mod network;
 mod resize;
 mod sharpen;
+#[cfg(feature = "restore")]
+mod stylize;
 mod tone;
 #[cfg(feature = "restore")]
 mod translate;
@@ -26,11 +29,13 @@ mod upscale;
 use crate::registry::StepKind;
 
 #[cfg(feature = "restore")]
-pub(crate) use network::makes_up;
+pub(crate) use network::{Asked, makes_up, name_of};
 
 /// What the steps of one registry share.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Context {
+    /// Where relative paths of pictures start: the folder of the pipeline file.
+    pub(crate) folder: std::path::PathBuf,
     /// The networks' files and devices.
     #[cfg(feature = "restore")]
     pub(crate) networks: std::sync::Arc<crate::networks::Networks>,
@@ -47,6 +52,7 @@ pub(crate) fn all(context: &Context) -> Vec<StepKind> {
         deskew::kind(),
         despeckle::kind(),
         gray::kind(),
+        matching::kind(context),
         resize::kind(),
         sharpen::kind(),
         tone::kind(),
@@ -56,10 +62,11 @@ pub(crate) fn all(context: &Context) -> Vec<StepKind> {
 }
 
 #[cfg(feature = "restore")]
-fn of_networks(context: &Context) -> [StepKind; 4] {
+fn of_networks(context: &Context) -> [StepKind; 5] {
     [
         clear::kind(&context.networks),
         network::kind(&context.networks),
+        stylize::kind(&context.networks),
         translate::kind(&context.networks),
         upscale::kind(&context.networks),
     ]
@@ -67,8 +74,8 @@ fn of_networks(context: &Context) -> [StepKind; 4] {
 
 /// Where no network is built in, their steps say so.
 #[cfg(not(feature = "restore"))]
-fn of_networks(_: &Context) -> [StepKind; 4] {
-    ["clear", "network", "translate", "upscale"].map(|name| {
+fn of_networks(_: &Context) -> [StepKind; 5] {
+    ["clear", "network", "stylize", "translate", "upscale"].map(|name| {
         let summary = "Not in this build: it has no networks";
         StepKind::new(name, summary, Vec::new(), |args| {
             args.ignore();

@@ -84,26 +84,26 @@ pub(super) fn kind(networks: &Arc<Networks>) -> StepKind {
 
 /// What a pipeline asks of a network.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// The operation's name, for messages.
-    pub(super) operation: &'static str,
-    pub(super) model: Option<String>,
-    pub(super) entry: Option<String>,
+    pub(crate) operation: &'static str,
+    pub(crate) model: Option<String>,
+    pub(crate) entry: Option<String>,
     /// A second file of the same network, and the share of the first in what is run.
-    pub(super) blend: Option<(String, f64)>,
-    pub(super) options: Options,
-    pub(super) settings: TaskSettings,
+    pub(crate) blend: Option<(String, f64)>,
+    pub(crate) options: Options,
+    pub(crate) settings: TaskSettings,
     /// The noise, for networks that want to be told.
-    pub(super) sigma: Option<f64>,
+    pub(crate) sigma: Option<f64>,
     /// Measured noise below this leaves the picture alone.
-    pub(super) min_sigma: Option<f64>,
-    pub(super) generative: Option<bool>,
+    pub(crate) min_sigma: Option<f64>,
+    pub(crate) generative: Option<bool>,
     /// Which networks the operation is for; any when absent.
-    pub(super) accepts: Option<fn(&Architecture) -> Result<()>>,
+    pub(crate) accepts: Option<fn(&Architecture) -> Result<()>>,
     /// Whether the operation enlarges; `None` when it may do either.
-    pub(super) enlarges: Option<bool>,
+    pub(crate) enlarges: Option<bool>,
     /// The keys as read; what is resolved is written into them.
-    pub(super) parameters: Value,
+    pub(crate) parameters: Value,
 }
 
 /// Keys that say how a picture is cut, as the tiles' options.
@@ -127,6 +127,12 @@ impl Asked {
         if let Some(place) = place {
             args.blame(place);
         }
+        self.step(networks)
+    }
+
+    /// The same for who reads no pipeline.
+    pub(crate) fn step(self, networks: &Arc<Networks>) -> Result<Box<dyn Step>> {
+        self.check()?;
         let file = self.model.clone().unwrap_or_default();
         let (recognized, second) = self.recognize(networks, &file)?;
         if let Some(accepts) = self.accepts {
@@ -271,7 +277,7 @@ pub(super) fn in_range(
     }
 }
 
-fn name_of(file: &str) -> String {
+pub(crate) fn name_of(file: &str) -> String {
     let name = Path::new(file).file_name();
     name.map_or_else(
         || file.to_owned(),

@@ -15,6 +15,8 @@ mod own_steps;
 mod pipelines;
 mod policies;
 mod resume;
+#[cfg(feature = "restore")]
+mod styles;
 mod support;
 #[cfg(feature = "restore")]
 mod training;

@@ -244,6 +244,33 @@ impl Moments {
         }
     }
 
+    /// Sums in which each pixel counts as much as its weight says, from planes `[channels, pixels]`.
+    ///
+    /// # Panics
+    /// When the values are not whole planes.
+    pub fn weighted(values: &[f32], weights: &[f32]) -> Self {
+        assert!(values.len().is_multiple_of(weights.len()), "whole planes");
+        let sum = |of: fn(f64) -> f64| {
+            let plane = |plane: &[f32]| {
+                let pairs = plane.iter().zip(weights);
+                pairs
+                    .map(|(&value, &weight)| f64::from(weight) * of(f64::from(value)))
+                    .sum()
+            };
+            values.chunks_exact(weights.len()).map(plane).collect()
+        };
+        Self {
+            count: weights.iter().map(|&weight| f64::from(weight)).sum(),
+            sums: sum(|value| value),
+            squares: sum(|value| value * value),
+        }
+    }
+
+    /// How many pixels there were, or the sum of their weights.
+    pub fn count(&self) -> f64 {
+        self.count
+    }
+
     /// Mean and deviation of each channel; the variance is unbiased, as in the published code.
     fn mean_and_deviation(&self) -> impl Iterator<Item = (f64, f64)> {
         // A single pixel has no variance.
@@ -259,6 +286,64 @@ impl Moments {
     }
 }
 
+/// A style as `AdaIN` knows it: mean and deviation of each channel of the features.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// Mean and deviation.
+    channels: Vec<(f64, f64)>,
+}
+
+impl Look {
+    /// That of one picture.
+    pub fn of(moments: &Moments) -> Self {
+        Self {
+            channels: moments.mean_and_deviation().collect(),
+        }
+    }
+
+    /// Mean and deviation of each channel.
+    pub fn channels(&self) -> &[(f64, f64)] {
+        &self.channels
+    }
+
+    /// A mixture: the means of means and of deviations, by weight. What comes of it is the mixture of
+    /// the features that each of them alone would make.
+    ///
+    /// # Panics
+    /// When there are none, or they have different numbers of channels.
+    pub fn mixed(parts: &[(f64, &Self)]) -> Self {
+        let total: f64 = parts.iter().map(|(weight, _)| weight).sum();
+        let mut channels = vec![(0.0, 0.0); parts[0].1.channels.len()];
+        for (weight, part) in parts {
+            assert_eq!(
+                part.channels.len(),
+                channels.len(),
+                "features of the same encoder"
+            );
+            for (sum, (mean, deviation)) in channels.iter_mut().zip(&part.channels) {
+                sum.0 += weight / total * mean;
+                sum.1 += weight / total * deviation;
+            }
+        }
+        Self { channels }
+    }
+
+    /// Factor and shift of each channel that make features of this look those of `style`; with
+    /// `alpha` below 1, a mixture with what they were.
+    pub fn towards(&self, style: &Self, alpha: f32) -> (Vec<f32>, Vec<f32>) {
+        let alpha = f64::from(alpha);
+        let pairs = self.channels.iter().zip(&style.channels);
+        pairs
+            .map(|((mean, deviation), (style_mean, style_deviation))| {
+                let factor = style_deviation / deviation;
+                let scale = alpha * factor + (1.0 - alpha);
+                let shift = alpha * (style_mean - mean * factor);
+                (scale as f32, shift as f32)
+            })
+            .unzip()
+    }
+}
+
 /// Features of a content with mean and deviation of a style: `AdaIN`. With `alpha` below 1, a mixture
 /// with the content's own.
 ///
@@ -268,17 +353,7 @@ impl Moments {
 /// # Errors
 /// `internal` when the numbers of channels differ.
 pub fn adapt(features: &Act, content: &Moments, style: &Moments, alpha: f32) -> Result<Act> {
-    let alpha = f64::from(alpha);
-    let (scale, shift): (Vec<f32>, Vec<f32>) = content
-        .mean_and_deviation()
-        .zip(style.mean_and_deviation())
-        .map(|((mean, deviation), (style_mean, style_deviation))| {
-            let factor = style_deviation / deviation;
-            let scale = alpha * factor + (1.0 - alpha);
-            let shift = alpha * (style_mean - mean * factor);
-            (scale as f32, shift as f32)
-        })
-        .unzip();
+    let (scale, shift) = Look::of(content).towards(&Look::of(style), alpha);
     features.channel_affine(&scale, &shift)
 }
 
