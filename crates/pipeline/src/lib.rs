@@ -37,12 +37,9 @@ mod filename;
 mod iiif;
 #[cfg(feature = "restore")]
 mod networks;
-<<<<<<< HEAD
 #[cfg(feature = "restore")]
 mod pack;
-=======
 mod picture;
->>>>>>> s11-style
 mod plan;
 mod reader;
 mod registry;

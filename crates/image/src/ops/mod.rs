@@ -38,11 +38,8 @@ mod deskew;
 mod despeckle;
 mod grain;
 mod gray;
-<<<<<<< HEAD
 pub mod repair;
-=======
 mod matching;
->>>>>>> s11-style
 mod resize;
 mod sharpen;
 mod thumbnail;
