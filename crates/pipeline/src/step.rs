@@ -47,6 +47,10 @@ pub struct StepContext<'a> {
     pub id: &'a str,
     /// A seed for this picture and this step, the same in every run.
     pub seed: Seed,
+    /// The path of the picture's file, relative to the archive's root; none outside of a run.
+    pub source: Option<&'a str>,
+    /// The picture's number in a file of several pages, counted from 1.
+    pub page: Option<u32>,
     clock: Option<&'a Clock>,
 }
 
@@ -56,6 +60,8 @@ impl<'a> StepContext<'a> {
         Self {
             id,
             seed,
+            source: None,
+            page: None,
             clock: None,
         }
     }
@@ -64,6 +70,16 @@ impl<'a> StepContext<'a> {
         Self {
             clock: Some(clock),
             ..Self::new(id, seed)
+        }
+    }
+
+    /// The same for a picture of the archive.
+    #[must_use]
+    pub fn of_page(self, source: &'a str, page: Option<u32>) -> Self {
+        Self {
+            source: Some(source),
+            page,
+            ..self
         }
     }
 
@@ -138,6 +154,11 @@ pub trait Step: Debug + Send + Sync {
     /// The model that does the work, where there is one.
     fn model(&self) -> Option<ModelInfo> {
         None
+    }
+
+    /// Whether its changes come with a mask of the damage that it found, which an output may show.
+    fn makes_mask(&self) -> bool {
+        false
     }
 
     /// Gets ready for the first picture: called once before a run looks at any, and by whoever

@@ -11,6 +11,7 @@ mod despeckle;
 mod gray;
 #[cfg(feature = "restore")]
 mod network;
+mod repair;
 mod resize;
 mod sharpen;
 mod tone;
@@ -32,6 +33,20 @@ pub(crate) struct Context {
     pub(crate) networks: std::sync::Arc<crate::networks::Networks>,
 }
 
+impl Context {
+    /// The path of a file as a pipeline names it.
+    pub(crate) fn path(&self, file: &str) -> std::path::PathBuf {
+        #[cfg(feature = "restore")]
+        {
+            self.networks.path(file)
+        }
+        #[cfg(not(feature = "restore"))]
+        {
+            std::path::PathBuf::from(file)
+        }
+    }
+}
+
 /// All built-in kinds.
 pub(crate) fn all(context: &Context) -> Vec<StepKind> {
     let mut kinds = vec![
@@ -43,6 +58,7 @@ pub(crate) fn all(context: &Context) -> Vec<StepKind> {
         deskew::kind(),
         despeckle::kind(),
         gray::kind(),
+        repair::kind(context),
         resize::kind(),
         sharpen::kind(),
         tone::kind(),
