@@ -20,8 +20,8 @@ use crate::plan::{
 use crate::reader::{Args, At, Sink, near_miss};
 use crate::registry::{Registry, StepKind};
 use crate::run::{SMALL, THUMB};
-use crate::spec::ThumbnailsSpec;
 use crate::spec::{CatalogSpec, GateSpec, LimitsSpec, OutputSpec, RunSpec, Spec, StepSpec};
+use crate::spec::{Format, ThumbnailsSpec};
 
 /// The longest that a file may take when the pipeline does not say: ten minutes.
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
@@ -473,6 +473,10 @@ impl<'i> Compiler<'i, '_> {
             bit_depth: spec.bit_depth.as_ref().map(|at| at.value),
             name,
             purpose: spec.purpose,
+            mask: spec
+                .format
+                .as_ref()
+                .is_some_and(|at| at.value == Format::Mask),
         })
     }
 
@@ -538,6 +542,7 @@ impl<'i> Compiler<'i, '_> {
             .filter(|spec| spec.format.is_some())
             .zip(&plan.outputs);
         for (spec, output) in pairs {
+            self.check_mask(plan, spec, output);
             if output.bit_depth == Some(16)
                 && output.encoding.fit(PixelFormat::RGB16).depth == Depth::U8
             {
@@ -548,6 +553,21 @@ impl<'i> Compiler<'i, '_> {
                 );
                 self.bad_with(at, message, "use format = \"png\" or \"tiff\" for 16 bits");
             }
+        }
+    }
+
+    /// Only a step that finds damage has a mask to show.
+    fn check_mask(&self, plan: &Plan, spec: &OutputSpec, output: &PlannedOutput) {
+        let makes_mask = match output.from {
+            Node::Source => false,
+            Node::Step(index) => plan.steps[index].step.makes_mask(),
+        };
+        if output.mask && !makes_mask {
+            let name = plan.node_name(output.from);
+            let message = format!("`{name}` finds no damage whose mask could be written");
+            let hint = "take it from a step of run.repair: from = \"…\"";
+            let at = spec.format.as_ref().map_or(spec.offset, |at| at.offset);
+            self.bad_with(at, message, hint);
         }
     }
 

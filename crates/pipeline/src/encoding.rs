@@ -16,7 +16,7 @@ pub(crate) fn resolve(spec: &OutputSpec, sink: &Sink<'_>) -> Option<Encoding> {
         let error = Error::new(Code::InvalidRequest, "an output needs a `format`");
         sink.report(
             spec.offset,
-            error.hint("valid are `jpeg`, `png`, `tiff`, `webp`"),
+            error.hint("valid are `jpeg`, `png`, `tiff`, `webp`, `mask`"),
         );
         return None;
     };
@@ -46,6 +46,8 @@ pub(crate) fn resolve(spec: &OutputSpec, sink: &Sink<'_>) -> Option<Encoding> {
             compression: compression(spec, sink),
         },
         Format::Webp => webp(spec),
+        // Masks are of few colours and compress by themselves.
+        Format::Mask => Encoding::PNG,
     })
 }
 
@@ -150,6 +152,12 @@ fn check_keys(spec: &OutputSpec, format: Format, sink: &Sink<'_>) {
             &[Format::Webp],
         ),
     ];
+    if format == Format::Mask
+        && let Some(depth) = &spec.bit_depth
+    {
+        let message = "`bit_depth` is of no use with format mask, which has 8 bits";
+        sink.report(depth.offset, Error::new(Code::InvalidRequest, message));
+    }
     for (offset, key, formats) in misplaced.into_iter().flatten() {
         let names: Vec<String> = formats
             .iter()

@@ -96,6 +96,8 @@ pub struct PlannedOutput {
     pub name: NameRule,
     /// What it is for.
     pub purpose: Use,
+    /// Whether the mask of damage is written that the step found, and not its picture.
+    pub mask: bool,
 }
 
 /// Thumbnails under `objects/`, named as `CollectionBuilder` expects them.
@@ -349,7 +351,7 @@ impl Plan {
     }
 
     fn output_json(&self, output: &PlannedOutput) -> Value {
-        json!({
+        let mut text = json!({
             "id": output.id,
             "from": self.node_name(output.from),
             "encoding": format!("{:?}", output.encoding),
@@ -357,7 +359,12 @@ impl Plan {
             "bit_depth": output.bit_depth,
             "name": output.name.0,
             "use": output.purpose,
-        })
+        });
+        // Only where it is so, so that plans without masks keep their digests.
+        if output.mask {
+            text["mask"] = json!(true);
+        }
+        text
     }
 }
 

@@ -77,6 +77,8 @@ pub enum Format {
     Tiff,
     /// WebP.
     Webp,
+    /// A PNG of the mask of damage that a step found.
+    Mask,
 }
 
 /// What a derivative is for, in the terms of the Portland Common Data Model.

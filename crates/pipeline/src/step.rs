@@ -48,6 +48,10 @@ pub struct StepContext<'a> {
     pub id: &'a str,
     /// A seed for this picture and this step, the same in every run.
     pub seed: Seed,
+    /// The path of the picture's file, relative to the archive's root; none outside of a run.
+    pub source: Option<&'a str>,
+    /// The picture's number in a file of several pages, counted from 1.
+    pub page: Option<u32>,
     clock: Option<&'a Clock>,
 }
 
@@ -57,6 +61,8 @@ impl<'a> StepContext<'a> {
         Self {
             id,
             seed,
+            source: None,
+            page: None,
             clock: None,
         }
     }
@@ -65,6 +71,16 @@ impl<'a> StepContext<'a> {
         Self {
             clock: Some(clock),
             ..Self::new(id, seed)
+        }
+    }
+
+    /// The same for a picture of the archive.
+    #[must_use]
+    pub fn of_page(self, source: &'a str, page: Option<u32>) -> Self {
+        Self {
+            source: Some(source),
+            page,
+            ..self
         }
     }
 
@@ -146,6 +162,11 @@ pub trait Step: Debug + Send + Sync {
     /// [`fonds_image::measure::Measure`].
     fn acts_when_any(&self) -> Vec<Gate> {
         Vec::new()
+    }
+
+    /// Whether its changes come with a mask of the damage that it found, which an output may show.
+    fn makes_mask(&self) -> bool {
+        false
     }
 
     /// Gets ready for the first picture: called once before a run looks at any, and by whoever

@@ -68,6 +68,14 @@ pub(super) struct Trace {
 }
 
 impl Trace {
+    /// The damage that the step found, also when what it did was undone.
+    pub(super) fn mask(&self) -> Option<&Raster> {
+        match &self.verdict {
+            Verdict::Acted(change) | Verdict::Refused { change, .. } => change.mask.as_ref(),
+            Verdict::Nothing | Verdict::Gated { .. } => None,
+        }
+    }
+
     pub(super) fn acted(&self) -> bool {
         matches!(self.verdict, Verdict::Acted(_))
     }
@@ -83,12 +91,15 @@ pub(super) fn run(
     source: Raster,
     seed: Seed,
     clock: &Clock,
+    (path, page): (&str, Option<u32>),
     visit: &mut Visit<'_>,
 ) -> Result<Vec<Trace>> {
     let mut walk = Walk {
         plan,
         seed,
         clock,
+        path,
+        page,
         rasters: HashMap::new(),
         content: vec![0; plan.steps.len() + 1],
         cache: HashMap::new(),
@@ -121,6 +132,8 @@ struct Walk<'a> {
     plan: &'a Plan,
     seed: Seed,
     clock: &'a Clock,
+    path: &'a str,
+    page: Option<u32>,
     /// Pictures that a later step still takes.
     rasters: HashMap<usize, (Raster, usize)>,
     /// For each node the node that last changed what is there: equal numbers, equal pictures.
@@ -181,7 +194,8 @@ impl Walk<'_> {
         // Pixels that only moved have no counterparts.
         let sample = (planned.step.act() != Act::Geometry).then(|| Sample::of(&input));
         let seed = self.seed.derive(&planned.id);
-        let context = StepContext::timed(&planned.id, seed, self.clock);
+        let context =
+            StepContext::timed(&planned.id, seed, self.clock).of_page(self.path, self.page);
         let outcome = planned.step.apply(input, &context)?;
         let Some(change) = outcome.change else {
             // The same picture as before: what kept the step from acting can still be measured.
@@ -313,7 +327,15 @@ mod tests {
             seen.push((node, raster.width(), raster.format(), traces.len()));
             Ok(())
         };
-        let traces = run(&plan, source, Seed::new(0), &Clock::start(), &mut visit).unwrap();
+        let traces = run(
+            &plan,
+            source,
+            Seed::new(0),
+            &Clock::start(),
+            ("a.png", None),
+            &mut visit,
+        )
+        .unwrap();
         let rgb = PixelFormat::RGB8;
         let expected = [
             (Node::Source, 40, rgb, 0),

@@ -170,6 +170,18 @@ pub(super) fn verdicts(traces: &[Trace], flags: &mut Flags) {
     }
 }
 
+/// How much of the page the steps took for damaged: the most that one of them did.
+pub(super) fn damage(row: &mut Record, traces: &[Trace]) {
+    let shares = traces.iter().filter_map(|trace| match &trace.verdict {
+        Verdict::Acted(change) | Verdict::Refused { change, .. } => {
+            let found = change.mask.is_some().then_some(change.changed_share);
+            found.flatten()
+        }
+        Verdict::Nothing | Verdict::Gated { .. } => None,
+    });
+    row.damaged_percent = shares.map(|share| share * 100.0).reduce(f64::max);
+}
+
 /// Where the page's derivatives are; the first output's has the columns of the catalog.
 pub(super) fn derivative(row: &mut Record, derivative: &Derivative) {
     let Some(written) = &derivative.written else {

@@ -415,9 +415,18 @@ impl Work<'_> {
             let mut visit = |node: Node, raster: &Raster, traces: &[Trace]| -> Result<()> {
                 output::at_node(&page_context, node, raster, traces, &mut made)
             };
-            chain::run(plan, page.raster, seed, self.held.clock(), &mut visit)?
+            let place = (self.job.path.as_str(), number);
+            chain::run(
+                plan,
+                page.raster,
+                seed,
+                self.held.clock(),
+                place,
+                &mut visit,
+            )?
         };
         describe::verdicts(&traces, flags);
+        describe::damage(row, &traces);
         for derivative in made {
             match &derivative.written {
                 Some(_) => pages.written |= !derivative.thumbnail,

@@ -67,6 +67,21 @@ impl Label {
         Self { xmp, notice }
     }
 
+    /// The label of a mask of damage: no picture of what the original shows.
+    pub(super) fn of_mask(
+        page: &PageContext<'_>,
+        node: Node,
+        traces: &[Trace],
+        derivative: &Derivative,
+    ) -> Self {
+        let mut label = Self::new(page, node, &[], traces, derivative);
+        label.notice = label.notice.replacen("Copy;", "Mask of damage found;", 1);
+        label.xmp.notice = Some(label.notice.clone());
+        label.xmp.title = Some(format!("{} (mask of damage)", page.record.title));
+        label.xmp.digital_source_type = None;
+        label
+    }
+
     pub(super) fn packet(&self) -> String {
         self.xmp.to_packet()
     }

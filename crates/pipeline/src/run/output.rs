@@ -76,7 +76,11 @@ pub(super) fn at_node(
         thumbnails_of(page, thumbnails, raster, traces, made)?;
     }
     for output in plan.outputs.iter().filter(|output| output.from == node) {
-        made.push(derivative(page, output, raster, traces)?);
+        if output.mask {
+            made.push(mask(page, output, raster, traces)?);
+        } else {
+            made.push(derivative(page, output, raster, traces)?);
+        }
     }
     Ok(())
 }
@@ -105,6 +109,54 @@ fn derivative(
     let converted = convert(output, raster)?;
     let raster = converted.as_ref().unwrap_or(raster);
     let label = Label::new(page, output.from, &acts, traces, &derivative);
+    derivative.written = Some(written(page, output, path, raster, &label, traces)?);
+    Ok(derivative)
+}
+
+/// The mask of the damage that a step found: black where it found none, when pictures without
+/// changes are written.
+fn mask(
+    page: &PageContext<'_>,
+    output: &PlannedOutput,
+    raster: &Raster,
+    traces: &[Trace],
+) -> Result<Derivative> {
+    let found = match output.from {
+        Node::Step(index) => traces[index].mask(),
+        Node::Source => None,
+    };
+    let mut derivative = Derivative {
+        output: output.id.clone(),
+        thumbnail: false,
+        ai_system: String::new(),
+        ai_system_version: String::new(),
+        written: None,
+    };
+    let none;
+    let mask = match found {
+        Some(mask) => mask,
+        None if page.context.plan.policy.unchanged == Unchanged::Skip => return Ok(derivative),
+        None => {
+            none = Raster::new(raster.width(), raster.height(), PixelFormat::GRAY8);
+            &none
+        }
+    };
+    let path = names::derivative(output, &page.job.path, page.number, page.id);
+    make_way(page, &path)?;
+    let label = Label::of_mask(page, output.from, traces, &derivative);
+    derivative.written = Some(written(page, output, path, mask, &label, traces)?);
+    Ok(derivative)
+}
+
+/// A derivative with its sidecar, in temporary files.
+fn written(
+    page: &PageContext<'_>,
+    output: &PlannedOutput,
+    path: String,
+    raster: &Raster,
+    label: &Label,
+    traces: &[Trace],
+) -> Result<Written> {
     let packet = label.packet();
     let file = write(page, &path, raster, output.encoding, &packet)?;
     let format = output.encoding.fit(raster.format());
@@ -128,16 +180,15 @@ fn derivative(
         output,
         raster,
         row: &row,
-        label: &label,
+        label,
         format,
     };
     let text = sidecar::text(page, &made, traces)?;
     let sidecar = write_text(page, &names::sidecar(&row.path), text.as_bytes())?;
-    derivative.written = Some(Written {
+    Ok(Written {
         row,
         files: vec![file, sidecar],
-    });
-    Ok(derivative)
+    })
 }
 
 fn refused(page: &PageContext<'_>, node: Node, traces: &[Trace]) -> bool {

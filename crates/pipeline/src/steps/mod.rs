@@ -14,6 +14,7 @@ mod gray;
 mod matching;
 #[cfg(feature = "restore")]
 mod network;
+mod repair;
 mod resize;
 mod sharpen;
 #[cfg(feature = "restore")]
@@ -41,6 +42,20 @@ pub(crate) struct Context {
     pub(crate) networks: std::sync::Arc<crate::networks::Networks>,
 }
 
+impl Context {
+    /// The path of a file as a pipeline names it.
+    pub(crate) fn path(&self, file: &str) -> std::path::PathBuf {
+        #[cfg(feature = "restore")]
+        {
+            self.networks.path(file)
+        }
+        #[cfg(not(feature = "restore"))]
+        {
+            std::path::PathBuf::from(file)
+        }
+    }
+}
+
 /// All built-in kinds.
 pub(crate) fn all(context: &Context) -> Vec<StepKind> {
     let mut kinds = vec![
@@ -53,6 +68,7 @@ pub(crate) fn all(context: &Context) -> Vec<StepKind> {
         despeckle::kind(),
         gray::kind(),
         matching::kind(context),
+        repair::kind(context),
         resize::kind(),
         sharpen::kind(),
         tone::kind(),

@@ -23,7 +23,7 @@ use crate::step::{Act, Cost, ModelInfo, RunsOn, Step, StepContext};
 
 /// Multiplications and additions a second that the slowest machine in use does: what a network may
 /// take beyond `timeout_per_file` follows from it.
-const SLOWEST: f64 = 2e9;
+pub(super) const SLOWEST: f64 = 2e9;
 
 step_args! {
     NetworkArgs {
@@ -285,7 +285,7 @@ pub(crate) fn name_of(file: &str) -> String {
     )
 }
 
-fn info(file: &str, description: &Description) -> ModelInfo {
+pub(super) fn info(file: &str, description: &Description) -> ModelInfo {
     let stem = Path::new(file).file_stem();
     let stem = stem.map_or_else(
         || file.to_owned(),

@@ -14,6 +14,7 @@ mod originals;
 mod own_steps;
 mod pipelines;
 mod policies;
+mod repair;
 mod resume;
 #[cfg(feature = "restore")]
 mod styles;

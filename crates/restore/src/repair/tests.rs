@@ -105,10 +105,7 @@ fn tiles(core: usize) -> TileOptions {
 fn picture<T: Sample>(model: ColorModel, alpha: bool) -> Raster {
     let channels = PixelFormat::new(T::DEPTH, model, alpha).channels();
     let values = formula("picture", 75 * 61 * channels, 0.2, 0.6);
-    let samples: Vec<T> = values
-        .iter()
-        .map(|value| T::from_unit(*value))
-        .collect();
+    let samples: Vec<T> = values.iter().map(|value| T::from_unit(*value)).collect();
     Raster::from_samples(75, 61, model, alpha, T::wrap(samples)).unwrap()
 }
 
