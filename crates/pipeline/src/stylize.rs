@@ -25,7 +25,7 @@ use fonds_restore::zoo::Architecture;
 use serde_json::{Value, json};
 
 use crate::networks::{Networks, of_weights};
-use crate::picture;
+use crate::picture::Named;
 use crate::step::{Act, Cost, ModelInfo, RunsOn, Step, StepContext};
 use crate::steps::{Asked, name_of};
 
@@ -111,17 +111,37 @@ enum Work {
     Gatys {
         kind: ExtractorKind,
         weights: Checkpoint,
-        styles: Vec<Style>,
-        built: OnceLock<(Extractor, Backend)>,
+        styles: Vec<NamedStyle>,
+        built: OnceLock<(Extractor, Backend, Vec<Style>)>,
     },
     Adain {
         encoder: Checkpoint,
         decoder: Checkpoint,
-        styles: Vec<Style>,
+        styles: Vec<NamedStyle>,
         settings: TransferSettings,
         built: OnceLock<Transfer>,
     },
     Network(Box<dyn Step>),
+}
+
+/// A style whose pixels are not decoded yet.
+#[derive(Debug)]
+struct NamedStyle {
+    picture: Named,
+    mask: Option<Named>,
+    weight: f64,
+    scales: Vec<f64>,
+}
+
+impl NamedStyle {
+    fn decode(&self) -> Result<Style> {
+        Ok(Style {
+            picture: self.picture.decode()?,
+            weight: self.weight,
+            scales: self.scales.clone(),
+            mask: self.mask.as_ref().map(Named::decode).transpose()?,
+        })
+    }
 }
 
 impl Stylize {
@@ -259,7 +279,7 @@ impl Stylize {
         })
     }
 
-    fn styles(&self, networks: &Networks) -> Result<(Vec<Style>, Vec<String>), Fault> {
+    fn styles(&self, networks: &Networks) -> Result<(Vec<NamedStyle>, Vec<String>), Fault> {
         if self.styles.is_empty()
             && (self.method == StylizeMethod::Adain || self.settings.weights.beta > 0.0)
         {
@@ -282,14 +302,13 @@ impl Stylize {
         let mut digests = Vec::new();
         for (index, text) in self.styles.iter().enumerate() {
             let (file, weight) = with_weight(text);
-            let (picture, digest) =
-                picture::read(&folder, "style", file).map_err(|error| ("styles", error))?;
-            digests.push(digest.to_string());
+            let picture = Named::open(&folder, "style", file).map_err(|error| ("styles", error))?;
+            digests.push(picture.digest.to_string());
             let mask = match self.masks.get(index).filter(|file| !file.is_empty()) {
                 Some(file) => {
-                    let (mask, digest) =
-                        picture::read(&folder, "mask", file).map_err(|error| ("masks", error))?;
-                    digests.push(digest.to_string());
+                    let mask =
+                        Named::open(&folder, "mask", file).map_err(|error| ("masks", error))?;
+                    digests.push(mask.digest.to_string());
                     Some(mask)
                 }
                 None => None,
@@ -304,11 +323,11 @@ impl Stylize {
                 let message = format!("`scales` are {scales:?}, allowed is 0.05 to 4");
                 return Err(("scales", Error::new(Code::InvalidRequest, message)));
             }
-            styles.push(Style {
+            styles.push(NamedStyle {
                 picture,
+                mask,
                 weight,
                 scales,
-                mask,
             });
         }
         Ok((styles, digests))
@@ -418,8 +437,8 @@ impl Stylist {
         ));
         let _turn = self.networks.turn(context);
         match &self.work {
-            Work::Gatys { styles, built, .. } => {
-                let (extractor, backend) = built.get().ok_or_else(unprepared)?;
+            Work::Gatys { built, .. } => {
+                let (extractor, backend, styles) = built.get().ok_or_else(unprepared)?;
                 let settings = Settings {
                     seed: context
                         .seed
@@ -466,6 +485,10 @@ impl Stylist {
     }
 }
 
+fn decoded(styles: &[NamedStyle]) -> Result<Vec<Style>> {
+    styles.iter().map(NamedStyle::decode).collect()
+}
+
 fn unprepared() -> Error {
     Error::new(Code::Internal, "a stylist was not prepared")
 }
@@ -480,8 +503,8 @@ impl Stylist {
             Work::Gatys {
                 kind,
                 weights,
+                styles,
                 built,
-                ..
             } => {
                 if built.get().is_some() {
                     return Ok(());
@@ -498,7 +521,8 @@ impl Stylist {
                     },
                 };
                 let extractor = kind.build(&weights.tensors, &backend)?;
-                built.get_or_init(|| (extractor, backend));
+                let styles = decoded(styles)?;
+                built.get_or_init(|| (extractor, backend, styles));
             }
             Work::Adain {
                 encoder,
@@ -527,7 +551,8 @@ impl Stylist {
                         Decoder::new,
                     )?,
                 };
-                let transfer = Transfer::new(Arc::new(coder), backend, styles.clone(), *settings)?;
+                let transfer =
+                    Transfer::new(Arc::new(coder), backend, decoded(styles)?, *settings)?;
                 built.get_or_init(|| transfer);
             }
             Work::Network(step) => step.prepare()?,

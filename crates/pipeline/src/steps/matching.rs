@@ -1,15 +1,17 @@
 //! `run.match`: a series brought to the tones and colours of a reference print.
 
-use fonds_core::{Code, Error};
+use std::sync::OnceLock;
+
+use fonds_core::{Code, Error, Outcome, PixelFormat, Raster, Result};
 use fonds_image::ops::{Match, MatchMethod, Reference};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Context;
-use super::classical::{Classical, step_args};
-use crate::picture;
+use super::classical::step_args;
+use crate::picture::Named;
 use crate::registry::StepKind;
-use crate::step::Cost;
+use crate::step::{Act, Cost, Step, StepContext};
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -55,17 +57,67 @@ pub(super) fn kind(context: &Context) -> StepKind {
         if let Some(place) = place {
             args.blame(place);
         }
-        let (raster, digest) = picture::read(&folder, "reference", file)?;
-        let reference = Reference::of(&raster)?;
+        let named = Named::open(&folder, "reference", file)?;
         let mut parameters = keys.json();
-        parameters["reference_sha256"] = json!(digest.to_string());
-        let step =
-            Classical::enhancement(parameters, move |raster| matching.apply(raster, &reference));
-        // A picture with a profile of its own is converted, and back.
-        let cost = Cost {
+        parameters["reference_sha256"] = json!(named.digest.to_string());
+        Ok(Box::new(MatchStep {
+            matching,
+            named,
+            reference: OnceLock::new(),
+            parameters,
+        }))
+    })
+}
+
+#[derive(Debug)]
+struct MatchStep {
+    matching: Match,
+    named: Named,
+    /// What is to be known of the reference, once it was decoded.
+    reference: OnceLock<Reference>,
+    parameters: Value,
+}
+
+impl MatchStep {
+    fn reference(&self) -> Result<&Reference> {
+        if let Some(reference) = self.reference.get() {
+            return Ok(reference);
+        }
+        let reference = Reference::of(&self.named.decode()?)?;
+        Ok(self.reference.get_or_init(|| reference))
+    }
+}
+
+impl Step for MatchStep {
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn act(&self) -> Act {
+        Act::Enhancement
+    }
+
+    fn output(&self, input: PixelFormat) -> Result<PixelFormat> {
+        Ok(input)
+    }
+
+    fn cost(&self) -> Cost {
+        Cost {
+            // A picture with a profile of its own is converted, and back.
             scratch_per_pixel: 8.0,
             ..Cost::IN_PLACE
-        };
-        Ok(Classical { cost, ..step }.boxed())
-    })
+        }
+    }
+
+    fn parameters(&self) -> Value {
+        self.parameters.clone()
+    }
+
+    fn prepare(&self) -> Result<()> {
+        self.reference().map(drop)
+    }
+
+    fn apply(&self, raster: Raster, _: &StepContext<'_>) -> Result<Outcome> {
+        self.matching.apply(raster, self.reference()?)
+    }
 }
