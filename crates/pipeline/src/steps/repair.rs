@@ -43,7 +43,8 @@ step_args! {
         /// the picture a/b.tif.png or a/b.png, for its second page a/b.tif.p0002.png. Light is
         /// damaged. A picture without a mask is left alone.
         masks: Option<String> = None,
-        /// With detect = "network", the weights of the network that finds damage.
+        /// With detect = "network", the weights of the network that finds damage: the name of a
+        /// shipped one, or a file; "fonds-damage" when absent.
         model: Option<String> = None,
         /// What the damage is filled with: "patch" (pieces from around it), "diffusion" (its rim,
         /// carried inwards: fast, smooth, for thin damage), or "network" (`fill_model`).
@@ -76,7 +77,10 @@ pub(super) fn kind(context: &Context) -> StepKind {
             args.place("fill_model"),
             args.place("masks"),
         ];
-        let keys = RepairArgs::read(args);
+        let mut keys = RepairArgs::read(args);
+        if keys.detect == Detect::Network {
+            keys.model.get_or_insert_with(|| "fonds-damage".to_owned());
+        }
         build(&context, keys, args, places).map(|repair| Box::new(repair) as Box<dyn Step>)
     })
 }
