@@ -10,7 +10,7 @@ use fonds_pipeline::{
 use crate::args::NetworkArgs;
 
 /// Name and text of each shipped pipeline.
-pub(crate) const PIPELINES: [(&str, &str); 4] = [
+pub(crate) const PIPELINES: [(&str, &str); 5] = [
     (
         "access-copies",
         include_str!("../../../pipelines/access-copies.toml"),
@@ -19,6 +19,7 @@ pub(crate) const PIPELINES: [(&str, &str); 4] = [
         "catalog-only",
         include_str!("../../../pipelines/catalog-only.toml"),
     ),
+    ("enlarge", include_str!("../../../pipelines/enlarge.toml")),
     ("pages", include_str!("../../../pipelines/pages.toml")),
     (
         "restore-photographs",
