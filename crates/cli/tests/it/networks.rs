@@ -133,10 +133,8 @@ fn devices_and_kernels_that_are_not_there_are_2() {
     }
 }
 
-/// Why a picture would be touched or not: each gate with its bound and what was measured, those
-/// of `when` and those that a step has by itself; a run then finds the same.
-#[test]
-fn inspect_judges_the_gates_of_a_pipeline() {
+/// A bench with a speckled picture and a pipeline of gates that are open, shut, and not there.
+fn bench_with_gates() -> Bench {
     let bench = bench();
     write(&bench.path("p/one.safetensors"), &tiny_with(3, 0.05));
     let text = "name = \"gates\"\n\
@@ -150,9 +148,17 @@ fn inspect_judges_the_gates_of_a_pipeline() {
         [[output]]\nformat = \"png\"\n";
     bench.write("p/gates.toml", text.as_bytes());
     bench.write("noisy/a.ppm", &picture(200, 160, 3));
+    bench
+}
 
-    let arguments = ["inspect", "noisy/a.ppm", "--pipeline", "p/gates.toml"];
-    let ended = bench.fonds(&[&arguments[..], &["--json"]].concat());
+const INSPECT: [&str; 4] = ["inspect", "noisy/a.ppm", "--pipeline", "p/gates.toml"];
+
+/// Why a picture would be touched or not: each gate with its bound and what was measured, those
+/// of `when` and those that a step has by itself; a run then finds the same.
+#[test]
+fn inspect_judges_the_gates_of_a_pipeline() {
+    let bench = bench_with_gates();
+    let ended = bench.fonds(&[&INSPECT[..], &["--json"]].concat());
     assert_eq!(ended.code, 0, "{}", ended.all());
     let object: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert!(object["pipeline"].as_str().unwrap().starts_with("gates @ "));
@@ -223,8 +229,13 @@ fn inspect_judges_the_gates_of_a_pipeline() {
     assert!((found - noise).abs() < 1e-4, "{found} {noise}");
     let found = skipped[1]["measured"]["chroma_noise"].as_f64().unwrap();
     assert!((found - chroma).abs() < 1e-4, "{found} {chroma}");
+}
 
-    let ended = bench.fonds(&arguments);
+/// The same as lines for people.
+#[test]
+fn inspect_shows_gates_as_text() {
+    let bench = bench_with_gates();
+    let ended = bench.fonds(&INSPECT);
     assert_eq!(ended.code, 0, "{}", ended.all());
     for line in [
         "gates judged on      the picture as it is read, also for later steps",
