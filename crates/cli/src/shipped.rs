@@ -54,6 +54,15 @@ pub(crate) fn all() -> impl Iterator<Item = &'static (&'static str, &'static str
     PIPELINES.iter().chain(&TRAININGS)
 }
 
+/// What a shipped file says that it is for. Nothing is compiled: a list needs no networks.
+pub(crate) fn description(text: &'static str) -> &'static str {
+    let mut lines = text.lines();
+    let quoted = lines.find_map(|line| line.strip_prefix("description = \""));
+    quoted
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or_default()
+}
+
 /// The text of a pipeline: a file where there is one, else the shipped one of that name.
 pub(crate) fn text(pipeline: &str) -> Result<String, Error> {
     let path = Path::new(pipeline);
