@@ -58,6 +58,10 @@ pub(crate) enum Command {
         /// The files
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Show for each step of this pipeline whether its gates would open for the picture: a
+        /// file, or the name of a shipped one
+        #[arg(long, value_name = "PIPELINE")]
+        pipeline: Option<String>,
         /// Print JSON, one object for each file
         #[arg(long)]
         json: bool,

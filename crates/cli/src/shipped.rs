@@ -10,7 +10,7 @@ use fonds_pipeline::{
 use crate::args::NetworkArgs;
 
 /// Name and text of each shipped pipeline.
-pub(crate) const PIPELINES: [(&str, &str); 4] = [
+pub(crate) const PIPELINES: [(&str, &str); 5] = [
     (
         "access-copies",
         include_str!("../../../pipelines/access-copies.toml"),
@@ -19,6 +19,7 @@ pub(crate) const PIPELINES: [(&str, &str); 4] = [
         "catalog-only",
         include_str!("../../../pipelines/catalog-only.toml"),
     ),
+    ("enlarge", include_str!("../../../pipelines/enlarge.toml")),
     ("pages", include_str!("../../../pipelines/pages.toml")),
     (
         "restore-photographs",
@@ -51,6 +52,15 @@ pub(crate) const TRAININGS: [(&str, &str); 6] = [
 /// Everything that is shipped.
 pub(crate) fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
     PIPELINES.iter().chain(&TRAININGS)
+}
+
+/// What a shipped file says that it is for. Nothing is compiled: a list needs no networks.
+pub(crate) fn description(text: &'static str) -> &'static str {
+    let mut lines = text.lines();
+    let quoted = lines.find_map(|line| line.strip_prefix("description = \""));
+    quoted
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or_default()
 }
 
 /// The text of a pipeline: a file where there is one, else the shipped one of that name.

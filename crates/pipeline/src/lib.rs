@@ -34,6 +34,7 @@ mod estimate;
 mod evaluate;
 mod event;
 mod filename;
+mod gates;
 mod iiif;
 #[cfg(feature = "restore")]
 mod networks;
@@ -67,6 +68,7 @@ pub use fonds_nn::{
 };
 #[cfg(feature = "restore")]
 pub use fonds_restore::workload::{Prepared, Workload};
+pub use gates::{Judged, JudgedStep, judge};
 pub use iiif::{IiifOptions, IiifReport, write_iiif};
 #[cfg(feature = "restore")]
 pub use networks::{NetworkOptions, Networks};

@@ -3,20 +3,36 @@
 use std::path::{Path, PathBuf};
 
 use fonds_core::{Error, Flag, Flags, Limits, RelPath};
+use fonds_image::decode::Document;
 use fonds_image::facts::{Metadata, PageFacts};
 use fonds_image::measure::Measures;
 use fonds_image::sniff::{Identity, extension_matches};
 use fonds_ingest::{PageContent, PageDescription, Source, describe as describe_bytes, read_source};
+use fonds_pipeline::{Judged, JudgedStep, Plan, judge};
 use serde_json::{Map, Value, json};
 
+use super::plan::gate_text;
 use crate::exit::{Exit, Outcome};
-use crate::report;
+use crate::{report, shipped};
 
-pub(crate) fn inspect(files: &[PathBuf], as_json: bool) -> Outcome {
+/// What the gates of a pipeline were judged on.
+const JUDGED_ON: &str = "the picture as it is read, also for later steps";
+
+pub(crate) fn inspect(files: &[PathBuf], pipeline: Option<&str>, as_json: bool) -> Outcome {
     super::run::quiet_panics();
+    let plan = match pipeline
+        .map(|pipeline| shipped::plan(pipeline, None))
+        .transpose()
+    {
+        Ok(plan) => plan,
+        Err(errors) => {
+            report::errors(&errors);
+            return Ok(Exit::of_mistakes(&errors));
+        }
+    };
     let mut exit = Exit::Done;
     for (index, path) in files.iter().enumerate() {
-        let described = on_quiet_thread(|| describe(path))?;
+        let described = on_quiet_thread(|| describe(path, plan.as_ref()))?;
         if described.get("error").is_some() {
             exit = Exit::SomeFailed;
         }
@@ -44,17 +60,22 @@ fn on_quiet_thread<T: Send>(work: impl FnOnce() -> T + Send) -> anyhow::Result<T
 }
 
 /// All that is known; what cannot be known is under `error`.
-fn describe(path: &Path) -> Value {
+fn describe(path: &Path, plan: Option<&Plan>) -> Value {
     let mut object = Map::new();
     object.insert("file".to_owned(), json!(path.display().to_string()));
     match read_source(path, &Limits::DEFAULT) {
-        Ok(source) => describe_source(path, &source, &mut object),
+        Ok(source) => describe_source(path, &source, plan, &mut object),
         Err(error) => put_error(&mut object, &error),
     }
     Value::Object(object)
 }
 
-fn describe_source(path: &Path, source: &Source, object: &mut Map<String, Value>) {
+fn describe_source(
+    path: &Path,
+    source: &Source,
+    plan: Option<&Plan>,
+    object: &mut Map<String, Value>,
+) {
     let name = path
         .file_name()
         .map(Path::new)
@@ -75,8 +96,60 @@ fn describe_source(path: &Path, source: &Source, object: &mut Map<String, Value>
         put_error(object, error);
     }
     if let Ok(pages) = &described.pages {
-        object.insert("pages".to_owned(), pages.iter().map(page_json).collect());
+        let mut pages: Vec<Value> = pages.iter().map(page_json).collect();
+        if let Some(plan) = plan {
+            object.insert("pipeline".to_owned(), json!(plan.label()));
+            object.insert("gates_judged_on".to_owned(), json!(JUDGED_ON));
+            if let Err(error) = put_gates(plan, &source.bytes, &mut pages) {
+                put_error(object, &error);
+            }
+        }
+        object.insert("pages".to_owned(), Value::Array(pages));
     }
+}
+
+/// Reads the pages again, one at a time and within the pipeline's limits, for the steps' gates.
+///
+/// # Errors
+/// The first that the pipeline would have with a page; those that could not be described say what
+/// is wrong with them already.
+fn put_gates(plan: &Plan, bytes: &[u8], pages: &mut [Value]) -> Result<(), Error> {
+    let mut document = Document::open(bytes, &plan.limits)?;
+    for (number, page) in (0..).zip(pages) {
+        let Value::Object(page) = page else { continue };
+        if page.contains_key("error") {
+            continue;
+        }
+        let decoded = document.decode(number)?;
+        let steps = judge(plan, &decoded.raster);
+        let steps = steps.iter().map(|step| step_json(plan, step)).collect();
+        page.insert("steps".to_owned(), steps);
+    }
+    Ok(())
+}
+
+fn step_json(plan: &Plan, judged: &JudgedStep) -> Value {
+    let step = &plan.steps[judged.index];
+    let gates = |gates: &[Judged]| -> Value { gates.iter().map(gate_json).collect() };
+    json!({
+        "id": step.id,
+        "operation": step.operation,
+        "gated": judged.has_gates(),
+        "open": judged.is_open(),
+        "when": gates(&judged.when),
+        "acts_when_any": gates(&judged.acts_when_any),
+    })
+}
+
+fn gate_json(judged: &Judged) -> Value {
+    json!({
+        "gate": gate_text(&judged.gate),
+        "measure": judged.gate.measure.as_str(),
+        "above": judged.gate.above,
+        "below": judged.gate.below,
+        "measured": judged.measured,
+        "open": judged.is_open(),
+    })
 }
 
 fn put_error(object: &mut Map<String, Value>, error: &Error) {
@@ -119,6 +192,8 @@ fn measures_json(measures: &Measures) -> Value {
     let values = [
         ("blur", measures.blur),
         ("noise", measures.noise),
+        ("chroma_noise", measures.chroma_noise),
+        ("blockiness", measures.blockiness),
         ("skew", measures.skew_degrees),
         ("cast", measures.cast),
         ("clipped", measures.clipped_percent),
@@ -205,6 +280,12 @@ fn put_object(object: &Map<String, Value>, depth: usize, out: &mut String) {
                 out.push_str(&format!("{margin}{name}\n"));
                 put_object(inner, depth + 1, out);
             }
+            Value::Array(steps) if name == "steps" => {
+                out.push_str(&format!("{margin}{name}\n"));
+                for step in steps {
+                    put_step(step, depth + 1, out);
+                }
+            }
             Value::Array(items) if items.iter().any(Value::is_object) => {
                 for (number, item) in items.iter().enumerate() {
                     out.push_str(&format!("{margin}page {}\n", number + 1));
@@ -222,6 +303,41 @@ fn put_object(object: &Map<String, Value>, depth: usize, out: &mut String) {
             other => out.push_str(&format!("{margin}{name:<20} {}\n", plain(other))),
         }
     }
+}
+
+/// A step of a pipeline, and below it a line for each of its gates.
+fn put_step(step: &Value, depth: usize, out: &mut String) {
+    let margin = "  ".repeat(depth);
+    let gated = step["gated"] == true;
+    let name = format!("{} ({})", plain(&step["id"]), plain(&step["operation"]));
+    let state = if gated {
+        open_or_closed(step)
+    } else {
+        "no gates"
+    };
+    out.push_str(&format!("{margin}{name:<26} {state}\n"));
+    for (key, words) in [("when", "when"), ("acts_when_any", "acts when any")] {
+        for gate in step[key].as_array().into_iter().flatten() {
+            let state = open_or_closed(gate);
+            let measured = figure(gate["measured"].as_f64().unwrap_or(f64::NAN));
+            let bound = plain(&gate["gate"]);
+            out.push_str(&format!("{margin}  {words} {bound}: {measured}, {state}\n"));
+        }
+    }
+}
+
+fn open_or_closed(value: &Value) -> &'static str {
+    if value["open"] == true {
+        "open"
+    } else {
+        "closed"
+    }
+}
+
+/// Six significant digits: enough to tell a figure from its bound.
+fn figure(value: f64) -> f64 {
+    let text = format!("{value:.5e}");
+    text.parse().unwrap_or(value)
 }
 
 fn plain(value: &Value) -> String {

@@ -38,7 +38,11 @@ pub(crate) fn dispatch(command: Command) -> Result<u8> {
         Command::Check { pipelines } => Ok(check::check(&pipelines)),
         Command::Steps { name } => steps::steps(name.as_deref()),
         Command::Pipelines { name } => pipelines::pipelines(name.as_deref()),
-        Command::Inspect { files, json } => inspect::inspect(&files, json),
+        Command::Inspect {
+            files,
+            pipeline,
+            json,
+        } => inspect::inspect(&files, pipeline.as_deref(), json),
         Command::Model(command) => model::model(&command),
         Command::Eval(args) => eval::eval(&args),
         Command::Bench(args) => bench::bench(&args),

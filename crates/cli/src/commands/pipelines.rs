@@ -7,14 +7,12 @@ use crate::{report, shipped};
 
 pub(crate) fn pipelines(name: Option<&str>) -> Outcome {
     let Some(name) = name else {
-        for (name, _) in shipped::PIPELINES {
-            let plan = shipped::plan(name, None).map_err(|mut errors| errors.remove(0))?;
-            report::line(&format!("{name:<20} {}", plan.description));
+        for (name, text) in shipped::PIPELINES {
+            report::line(&format!("{name:<20} {}", shipped::description(text)));
         }
         report::line("\nFor training:");
         for (name, text) in shipped::TRAININGS {
-            let plan = shipped::training(name, text).map_err(|mut errors| errors.remove(0))?;
-            report::line(&format!("{name:<20} {}", plan.description));
+            report::line(&format!("{name:<20} {}", shipped::description(text)));
         }
         report::line(
             "\n`fonds pipelines NAME` prints one; `fonds run NAME FOLDER --out OUT` runs it, and\n\

@@ -77,6 +77,7 @@ fn pipelines() {
         "restore-photographs",
         "catalog-only",
         "access-copies",
+        "enlarge",
         "pages",
     ] {
         let path = fixtures("../pipelines").join(format!("{name}.toml"));

@@ -4,11 +4,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fonds_nn::weights::{Tensor, Tensors, write_safetensors};
+use serde_json::Value;
 
 use crate::support::{Bench, Ended, picture};
 
 /// An SRVGG of four features and one convolution that doubles each side; it repeats each pixel.
 fn tiny(last_bias: f32) -> Tensors {
+    tiny_with(12, last_bias)
+}
+
+/// The same with so many channels at its end: 3 leave the size as it is.
+fn tiny_with(last: usize, last_bias: f32) -> Tensors {
     let zeros =
         |shape: &[usize]| Tensor::from_f32(shape, &vec![0.0; shape.iter().product()]).unwrap();
     [
@@ -18,10 +24,10 @@ fn tiny(last_bias: f32) -> Tensors {
         ("body.2.weight", zeros(&[4, 4, 3, 3])),
         ("body.2.bias", zeros(&[4])),
         ("body.3.weight", zeros(&[4])),
-        ("body.4.weight", zeros(&[12, 4, 3, 3])),
+        ("body.4.weight", zeros(&[last, 4, 3, 3])),
         (
             "body.4.bias",
-            Tensor::from_f32(&[12], &[last_bias; 12]).unwrap(),
+            Tensor::from_f32(&[last], &vec![last_bias; last]).unwrap(),
         ),
     ]
     .into_iter()
@@ -125,6 +131,142 @@ fn devices_and_kernels_that_are_not_there_are_2() {
         assert!(!ended.stderr.is_empty());
         assert!(!bench.path("out").exists(), "{more:?}");
     }
+}
+
+/// A bench with a speckled picture and a pipeline of gates that are open, shut, and not there.
+fn bench_with_gates() -> Bench {
+    let bench = bench();
+    write(&bench.path("p/one.safetensors"), &tiny_with(3, 0.05));
+    let text = "name = \"gates\"\n\
+        [[step]]\nid = \"shut\"\nrun.tone = {}\n\
+        when = { blur = { above = -1.0 }, noise = { above = 500.0, below = 600.0 } }\n\
+        [[step]]\nid = \"quiet\"\n\
+        run.clear = { model = \"one.safetensors\", min_noise = 60.0, min_blockiness = 60.0 }\n\
+        [[step]]\nid = \"eager\"\nwhen = { blockiness = { below = 60.0 } }\n\
+        run.clear = { model = \"one.safetensors\", min_noise = 0.0, min_blockiness = 60.0 }\n\
+        [[step]]\nid = \"free\"\nrun.resize = { longest = 100 }\n\
+        [[output]]\nformat = \"png\"\n";
+    bench.write("p/gates.toml", text.as_bytes());
+    bench.write("noisy/a.ppm", &picture(200, 160, 3));
+    bench
+}
+
+const INSPECT: [&str; 4] = ["inspect", "noisy/a.ppm", "--pipeline", "p/gates.toml"];
+
+/// Why a picture would be touched or not: each gate with its bound and what was measured, those
+/// of `when` and those that a step has by itself; a run then finds the same.
+#[test]
+fn inspect_judges_the_gates_of_a_pipeline() {
+    let bench = bench_with_gates();
+    let ended = bench.fonds(&[&INSPECT[..], &["--json"]].concat());
+    assert_eq!(ended.code, 0, "{}", ended.all());
+    let object: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert!(object["pipeline"].as_str().unwrap().starts_with("gates @ "));
+    let page = &object["pages"][0];
+    let steps = page["steps"].as_array().unwrap();
+    let states = steps.iter().map(|step| {
+        let open_of = |key: &str| -> Vec<(String, bool)> {
+            let gates = step[key].as_array().unwrap().iter();
+            let named = |gate: &Value| gate["gate"].as_str().unwrap().to_owned();
+            gates
+                .map(|gate| (named(gate), gate["open"].as_bool().unwrap()))
+                .collect()
+        };
+        let id = step["id"].as_str().unwrap();
+        (
+            id,
+            step["open"] == true,
+            open_of("when"),
+            open_of("acts_when_any"),
+        )
+    });
+    let gates = |gates: &[(&str, bool)]| -> Vec<(String, bool)> {
+        let owned = gates.iter().map(|(gate, open)| ((*gate).to_owned(), *open));
+        owned.collect()
+    };
+    let expected = [
+        (
+            "shut",
+            false,
+            gates(&[("blur > -1", true), ("500 < noise < 600", false)]),
+            vec![],
+        ),
+        (
+            "quiet",
+            false,
+            vec![],
+            gates(&[("blockiness > 60", false), ("chroma_noise > 60", false)]),
+        ),
+        (
+            "eager",
+            true,
+            gates(&[("blockiness < 60", true)]),
+            gates(&[("blockiness > 60", false), ("chroma_noise > 0", true)]),
+        ),
+        ("free", true, vec![], vec![]),
+    ];
+    assert_eq!(states.collect::<Vec<_>>(), expected, "{}", ended.stdout);
+
+    // The figures are those of the picture, and those that a run goes by.
+    let noise = steps[0]["when"][1]["measured"].as_f64().unwrap();
+    let chroma = steps[1]["acts_when_any"][1]["measured"].as_f64().unwrap();
+    assert!(noise > 1.0 && chroma > 1.0, "{noise} {chroma}");
+    for (name, figure) in [("noise", noise), ("chroma_noise", chroma)] {
+        let shown = page["measures"][name].as_f64().unwrap();
+        assert!((shown - figure).abs() < 1e-4, "{name}: {shown} {figure}");
+    }
+    let run = bench.fonds(&["run", "p/gates.toml", "noisy", "--out", "gated"]);
+    assert_eq!(run.code, 0, "{}", run.all());
+    let sidecar = bench.path("gated/derivatives/a.ppm.free.png.prov.json");
+    let sidecar: Value = serde_json::from_slice(&std::fs::read(sidecar).unwrap()).unwrap();
+    let skipped = sidecar["skippedSteps"].as_array().unwrap();
+    let ids: Vec<&str> = skipped
+        .iter()
+        .map(|step| step["step"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, ["shut", "quiet"], "{sidecar}");
+    let found = skipped[0]["measured"]["noise"].as_f64().unwrap();
+    assert!((found - noise).abs() < 1e-4, "{found} {noise}");
+    let found = skipped[1]["measured"]["chroma_noise"].as_f64().unwrap();
+    assert!((found - chroma).abs() < 1e-4, "{found} {chroma}");
+}
+
+/// The same as lines for people.
+#[test]
+fn inspect_shows_gates_as_text() {
+    let bench = bench_with_gates();
+    let ended = bench.fonds(&INSPECT);
+    assert_eq!(ended.code, 0, "{}", ended.all());
+    for line in [
+        "gates judged on      the picture as it is read, also for later steps",
+        "  steps",
+        "    shut (tone)                closed",
+        "    eager (clear)              open",
+        "    free (resize)              no gates",
+    ] {
+        let there = ended.stdout.lines().any(|found| found == line);
+        assert!(there, "{line}: {}", ended.stdout);
+    }
+    for part in [
+        "      when 500 < noise < 600: ",
+        "      acts when any chroma_noise > 0: ",
+    ] {
+        let found = ended.stdout.lines().find(|line| line.starts_with(part));
+        let found = found.unwrap_or_else(|| panic!("{part}: {}", ended.stdout));
+        let state = if part.contains("when 500") {
+            ", closed"
+        } else {
+            ", open"
+        };
+        assert!(found.ends_with(state), "{found}");
+    }
+    let wrong = bench.fonds(&["inspect", "noisy/a.ppm", "--pipeline", "nonsense"]);
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (2, ""));
+    assert!(
+        wrong.stderr.contains("shipped are access-copies"),
+        "{}",
+        wrong.stderr
+    );
 }
 
 #[test]

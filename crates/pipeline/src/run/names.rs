@@ -151,6 +151,7 @@ mod tests {
             bit_depth: None,
             name: NameRule(rule.into()),
             purpose: Use::ServiceFile,
+            mask: false,
         };
         derivative(&output, &source, page, &ObjectId::parse("the-id").unwrap())
     }
