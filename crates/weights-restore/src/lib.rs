@@ -48,6 +48,7 @@ macro_rules! shipped {
 }
 
 shipped! {
+    "fonds-clear", "clear", 1, "take noise and the traces of JPEG out, and leave the lens alone";
     "fonds-x2-faithful", "faithful", 2, "enlarge twice, close to what was there";
 }
 

@@ -161,8 +161,9 @@ mod tests {
             subsampling: Subsampling::Full,
             progressive: false,
         };
-        let mut bytes = Vec::new();
-        encode(raster, &encoding, &Embedded::default(), &mut bytes).unwrap();
+        let mut file = std::io::Cursor::new(Vec::new());
+        encode(raster, &encoding, &Embedded::default(), &mut file).unwrap();
+        let bytes = file.into_inner();
         let mut document = Document::open(&bytes, &Limits::DEFAULT).unwrap();
         document.decode(0).unwrap().raster
     }

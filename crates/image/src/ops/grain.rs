@@ -220,7 +220,9 @@ impl Filter {
             (-0.5 * (distance / SIGMA).powi(2)).exp()
         });
         let sum: f32 = gaussian.iter().sum();
-        gaussian.iter_mut().for_each(|weight| *weight /= sum);
+        for weight in &mut gaussian {
+            *weight /= sum;
+        }
         // The functions of the cosine transform (ITU-T T.81, A.3.3) have the length 1.
         let wave = |frequency: usize, at: usize| {
             let norm: f32 = if frequency == 0 { 0.125 } else { 0.25 };

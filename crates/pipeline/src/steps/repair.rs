@@ -43,8 +43,7 @@ step_args! {
         /// the picture a/b.tif.png or a/b.png, for its second page a/b.tif.p0002.png. Light is
         /// damaged. A picture without a mask is left alone.
         masks: Option<String> = None,
-        /// With detect = "network", the weights of the network that finds damage: the name of a
-        /// shipped one, or a file; "fonds-damage" when absent.
+        /// With detect = "network", the weights of the network that finds damage.
         model: Option<String> = None,
         /// What the damage is filled with: "patch" (pieces from around it), "diffusion" (its rim,
         /// carried inwards: fast, smooth, for thin damage), or "network" (`fill_model`).
@@ -77,21 +76,18 @@ pub(super) fn kind(context: &Context) -> StepKind {
             args.place("fill_model"),
             args.place("masks"),
         ];
-        let mut keys = RepairArgs::read(args);
-        if keys.detect == Detect::Network {
-            keys.model.get_or_insert_with(|| "fonds-damage".to_owned());
-        }
-        build(&context, keys, args, places).map(|repair| Box::new(repair) as Box<dyn Step>)
+        let keys = RepairArgs::read(args);
+        build(&context, &keys, args, places).map(|repair| Box::new(repair) as Box<dyn Step>)
     })
 }
 
 fn build(
     context: &Context,
-    keys: RepairArgs,
+    keys: &RepairArgs,
     args: &mut Args<'_, '_>,
     [model, fill_model, masks]: [Option<usize>; 3],
 ) -> Result<Repair> {
-    check(&keys)?;
+    check(keys)?;
     let mut parameters = keys.json();
     let blame = |args: &mut Args<'_, '_>, place: Option<usize>| {
         if let Some(place) = place {
@@ -113,7 +109,7 @@ fn build(
         }
         (Detect::Network, _) => {
             blame(args, model);
-            Finder::network(context, &keys)?
+            Finder::network(context, keys)?
         }
     };
     let filler = match keys.fill {
@@ -121,7 +117,7 @@ fn build(
         Fill::Diffusion => Filler::Classical(FillMethod::Diffusion),
         Fill::Network => {
             blame(args, fill_model);
-            Filler::network(context, &keys)?
+            Filler::network(context, keys)?
         }
     };
     for (key, model) in [("model", finder.model()), ("fill_model", filler.model())] {
@@ -211,7 +207,7 @@ enum Finder {
     Classical(Damage),
     File(Masks),
     #[cfg(feature = "restore")]
-    Network(Net),
+    Network(Box<Net>),
 }
 
 /// What fills it.
@@ -219,20 +215,22 @@ enum Finder {
 enum Filler {
     Classical(FillMethod),
     #[cfg(feature = "restore")]
-    Network(Net),
+    Network(Box<Net>),
 }
 
 #[cfg(feature = "restore")]
 impl Finder {
     fn network(context: &Context, keys: &RepairArgs) -> Result<Self> {
-        Net::detector(context, keys.model.as_deref(), keys.tile).map(Self::Network)
+        Net::detector(context, keys.model.as_deref(), keys.tile)
+            .map(|net| Self::Network(Box::new(net)))
     }
 }
 
 #[cfg(feature = "restore")]
 impl Filler {
     fn network(context: &Context, keys: &RepairArgs) -> Result<Self> {
-        Net::filler(context, keys.fill_model.as_deref(), keys.tile).map(Self::Network)
+        Net::filler(context, keys.fill_model.as_deref(), keys.tile)
+            .map(|net| Self::Network(Box::new(net)))
     }
 }
 
@@ -295,11 +293,11 @@ impl Repair {
     #[cfg(feature = "restore")]
     fn networks(&self) -> impl Iterator<Item = &Net> {
         let finder = match &self.finder {
-            Finder::Network(net) => Some(net),
+            Finder::Network(net) => Some(&**net),
             _ => None,
         };
         let filler = match &self.filler {
-            Filler::Network(net) => Some(net),
+            Filler::Network(net) => Some(&**net),
             Filler::Classical(_) => None,
         };
         finder.into_iter().chain(filler)

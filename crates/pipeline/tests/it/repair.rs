@@ -177,7 +177,7 @@ fn what_does_not_go_together_is_told() {
     ];
     for (text, expected) in cases {
         let errors = compile(&text, &Registry::builtin()).unwrap_err();
-        let found: Vec<&str> = errors.iter().map(|error| error.message()).collect();
+        let found: Vec<&str> = errors.iter().map(fonds_core::Error::message).collect();
         assert!(
             found.iter().any(|message| message.contains(expected)),
             "{found:?}"

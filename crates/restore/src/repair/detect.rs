@@ -53,7 +53,7 @@ impl Detector {
         }
         let message = format!("this {architecture} finds no damage");
         let error = Error::new(Code::InvalidRequest, message);
-        Err(error.hint("give a network that makes one channel of RGB, such as fonds-damage"))
+        Err(error.hint("give a network that makes one channel of RGB: train one as pipelines/train/damage.toml says"))
     }
 
     /// The damaged pixels: those that are damaged with a probability of more than

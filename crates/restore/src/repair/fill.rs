@@ -107,8 +107,9 @@ impl Filler {
                     // Where there are no holes nothing is taken from the tile.
                     let made = holed.then(|| made.next()).flatten();
                     let mut made = made.unwrap_or_else(|| vec![GRAY; pixels]);
-                    made.iter_mut()
-                        .for_each(|value| *value = *value * factor + shift);
+                    for value in &mut made {
+                        *value = *value * factor + shift;
+                    }
                     made
                 });
                 Ok(planes.collect())
@@ -125,9 +126,9 @@ impl Filler {
     fn request(&self, raster: &Raster, mask: &Mask, region: &Rect) -> Request {
         let (factor, shift) = self.interface.input.from_unit();
         let mut planes = rgb_planes(raster, region);
-        planes
-            .iter_mut()
-            .for_each(|value| *value = *value * factor + shift);
+        for value in &mut planes {
+            *value = *value * factor + shift;
+        }
         let pixels = region.width() * region.height();
         let holes: Vec<f32> = region
             .y

@@ -85,6 +85,8 @@ fn made(fills: bool, weights: impl Fn(usize) -> Vec<f32>, bias: f32) -> (OnLanes
         licence: None,
         author: None,
         title: None,
+        training_data: None,
+        generative: None,
         path_taken: Vec::new(),
     };
     let network: Arc<dyn Network> = Arc::new(network);

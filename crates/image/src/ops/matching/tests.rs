@@ -18,7 +18,7 @@ fn picture(width: u32, height: u32, tint: [f32; 3], spread: f32) -> Raster {
         (state >> 8) as f32 / 16_777_216.0
     };
     let samples = (0..width * height).flat_map(|_| {
-        let tone = (next() + next()) / 2.0 - 0.5;
+        let tone = f32::midpoint(next(), next()) - 0.5;
         tint.map(|mean| mean + spread * (tone + 0.3 * (next() - 0.5)))
     });
     let samples = Samples::F32(samples.collect());

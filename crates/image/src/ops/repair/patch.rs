@@ -114,10 +114,10 @@ struct Field {
 
 impl Level {
     fn of(window: &Window) -> Self {
-        Self::new(window, window.depths())
+        Self::new(window, &window.depths())
     }
 
-    fn new(window: &Window, inner_depths: Vec<f32>) -> Self {
+    fn new(window: &Window, inner_depths: &[f32]) -> Self {
         let channels = window.channels;
         let (width, height) = (window.width + 2 * REACH, window.height + 2 * REACH);
         let mut level = Self {
@@ -214,7 +214,7 @@ impl Level {
             }
         }
         let depths = window.depths();
-        Self::new(&window, depths)
+        Self::new(&window, &depths)
     }
 
     /// Random places for a first search.
@@ -351,7 +351,6 @@ impl Level {
             count += 1;
             reach /= 2;
         }
-        let mut best = best;
         for place in &places[..count] {
             if *place != best.1 && self.is_source.get(*place) == Some(&true) {
                 let cost = self.difference(at, *place);

@@ -154,8 +154,7 @@ mod tests {
                 let (across, along) = if upright { (x, y) } else { (y, x) };
                 let line = match across {
                     80 if (50..250).contains(&along) => 8.0,
-                    150..158 => 30.0,
-                    220 | 226 | 232 => 30.0,
+                    150..158 | 220 | 226 | 232 => 30.0,
                     _ => 0.0,
                 };
                 data.push((120.0 + line + 3.0 * random.normal()).clamp(0.0, 255.0) as u8);
