@@ -72,15 +72,15 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "catalog.csv",
-        ",error_message\n",
+        ",damaged_percent\n",
         "\n",
-        "catalog.csv:1: error: column 62 is missing",
+        "catalog.csv:1: error: column 63 is missing",
     ),
     (
         "catalog.csv",
-        ",error_message",
-        ",error_message,extra",
-        "catalog.csv:1: warning: column 63 is not one of this version: `extra`",
+        ",damaged_percent",
+        ",damaged_percent,extra",
+        "catalog.csv:1: warning: column 64 is not one of this version: `extra`",
     ),
     (
         "catalog.csv",
@@ -140,7 +140,7 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "catalog.csv",
         ",\"title, of\n0\",",
         ",\"title, of\n0\",,\"x\",",
-        "has 64 cells where the header has 62",
+        "has 65 cells where the header has 63",
     ),
     (
         "catalog.csv",

@@ -112,7 +112,12 @@ fn labels_and_sidecars() {
     let skipped = sidecar.skipped.iter().map(|step| step.step.clone());
     let mut all: Vec<String> = acted.chain(skipped).collect();
     all.sort_unstable();
-    assert_eq!(all, ["clean", "cropped", "restored", "straight"]);
+    assert_eq!(
+        all,
+        [
+            "clean", "clear", "cropped", "repaired", "restored", "straight"
+        ]
+    );
     assert!(sidecar.label["en"].contains(name), "{:?}", sidecar.label);
 }
 

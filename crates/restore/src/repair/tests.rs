@@ -27,7 +27,7 @@ struct Small {
 }
 
 impl Small {
-    fn new(fills: bool, vb: VarBuilder<'_>) -> Result<Self> {
+    fn new(fills: bool, vb: &VarBuilder<'_>) -> Result<Self> {
         let [inner, outer] = if fills { [4, 3] } else { [3, 1] };
         let conv = Conv2d::new(inner, outer, 5, ConvConfig::same(5), vb.pp("conv"))?;
         Ok(Self { conv, fills })
@@ -50,7 +50,7 @@ impl Network for Small {
 /// The network with these weights, and its description.
 fn made(fills: bool, weights: impl Fn(usize) -> Vec<f32>, bias: f32) -> (OnLanes, Description) {
     let backend = Backend::Engine(Engine::new(Kernel::detect()));
-    let keys = load::expected_keys(|vb| Small::new(fills, vb)).unwrap();
+    let keys = load::expected_keys(|vb| Small::new(fills, &vb)).unwrap();
     let tensors: Tensors = keys
         .into_iter()
         .map(|(key, shape)| {
@@ -68,7 +68,7 @@ fn made(fills: bool, weights: impl Fn(usize) -> Vec<f32>, bias: f32) -> (OnLanes
         &tensors,
         &backend,
         |_| false,
-        |vb| Small::new(fills, vb),
+        |vb| Small::new(fills, &vb),
     );
     let network = network.unwrap();
     let interface = network.interface();
