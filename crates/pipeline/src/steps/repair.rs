@@ -128,6 +128,7 @@ fn build(
     Ok(Repair {
         finder,
         filler,
+        #[cfg(feature = "restore")]
         sensitivity: keys.sensitivity,
         grow: keys.grow,
         max_share: keys.max_share,
@@ -272,6 +273,7 @@ impl Filler {
 struct Repair {
     finder: Finder,
     filler: Filler,
+    #[cfg(feature = "restore")]
     sensitivity: f64,
     grow: u32,
     max_share: f64,
