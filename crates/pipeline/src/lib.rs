@@ -37,6 +37,8 @@ mod filename;
 mod gates;
 mod iiif;
 #[cfg(feature = "restore")]
+mod model;
+#[cfg(feature = "restore")]
 mod networks;
 #[cfg(feature = "restore")]
 mod pack;
@@ -68,6 +70,8 @@ pub use fonds_nn::{
 };
 #[cfg(feature = "restore")]
 pub use fonds_restore::workload::{Prepared, Workload};
+#[cfg(feature = "restore")]
+pub use fonds_weights_restore::Shipped as ShippedModel;
 pub use gates::{Judged, JudgedStep, judge};
 pub use iiif::{IiifOptions, IiifReport, write_iiif};
 #[cfg(feature = "restore")]
@@ -83,8 +87,6 @@ pub use registry::{Param, Registry, StepKind};
 pub use run::{
     CleanReport, Retry, RunOptions, RunReport, clean, interrupted, record_exit, run, survey,
 };
-#[cfg(feature = "restore")]
-pub use shipped::ShippedModel;
 pub use spec::{Format, OnError, OnExisting, Profile, Unchanged, Use, VerifySources};
 pub use step::{Act, Cost, ModelInfo, RunsOn, Step, StepContext};
 #[cfg(feature = "restore")]

@@ -16,9 +16,10 @@ use fonds_nn::engine::{Engine, Kernel};
 use fonds_nn::network::Network;
 use fonds_nn::weights::Checkpoint;
 use fonds_restore::zoo::{self, Options, Recognized};
+use fonds_weights_restore::{SHIPPED, Shipped};
 
 use crate::run::Clock;
-use crate::shipped::{self, ShippedModel};
+use crate::shipped;
 use crate::step::{RunsOn, StepContext};
 use crate::steps::makes_up;
 
@@ -157,8 +158,8 @@ impl Networks {
 
     /// The networks that are compiled in, by name, and what each of them is; none in a build
     /// without the feature `weights`.
-    pub fn shipped() -> Vec<(&'static ShippedModel, Result<Recognized>)> {
-        let described = shipped::MODELS.iter().map(|model| {
+    pub fn shipped() -> Vec<(&'static Shipped, Result<Recognized>)> {
+        let described = SHIPPED.iter().map(|model| {
             let found = shipped::read(model.name, None)
                 .and_then(|checkpoint| recognize(&checkpoint, &Options::default()));
             (model, found)

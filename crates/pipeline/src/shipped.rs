@@ -2,65 +2,9 @@
 
 use fonds_core::{Code, Error, Result};
 use fonds_nn::weights::Checkpoint;
+use fonds_weights_restore::{SHIPPED, Shipped, find};
 
 use crate::reader::near_miss;
-
-/// A network that fonds ships.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ShippedModel {
-    /// What pipelines call it: `fonds-x2-faithful`.
-    pub name: &'static str,
-    /// What it is for: `clear`, `faithful`, `vivid`, `detection`, `fill`.
-    pub kind: &'static str,
-    /// How many times larger, along each side, its picture is than what it is given.
-    pub scale: u32,
-    /// What it does, in a sentence.
-    pub summary: &'static str,
-    /// The path of its card in fonds' repository.
-    pub card: &'static str,
-    /// The safetensors file.
-    pub bytes: &'static [u8],
-}
-
-#[cfg(feature = "weights")]
-const COUNT: usize = fonds_weights_restore::SHIPPED.len();
-#[cfg(not(feature = "weights"))]
-const COUNT: usize = 0;
-
-/// All of them, by name.
-pub(crate) static MODELS: [ShippedModel; COUNT] = models();
-
-#[cfg(feature = "weights")]
-const fn models() -> [ShippedModel; COUNT] {
-    let nothing = ShippedModel {
-        name: "",
-        kind: "",
-        scale: 0,
-        summary: "",
-        card: "",
-        bytes: &[],
-    };
-    let mut models = [nothing; COUNT];
-    let mut at = 0;
-    while at < COUNT {
-        let shipped = fonds_weights_restore::SHIPPED[at];
-        models[at] = ShippedModel {
-            name: shipped.name,
-            kind: shipped.kind,
-            scale: shipped.scale,
-            summary: shipped.summary,
-            card: shipped.card,
-            bytes: shipped.bytes,
-        };
-        at += 1;
-    }
-    models
-}
-
-#[cfg(not(feature = "weights"))]
-const fn models() -> [ShippedModel; COUNT] {
-    []
-}
 
 /// Whether a model is named as a shipped one. Such a name never means a file: a pipeline does the
 /// same wherever it lies.
@@ -69,8 +13,8 @@ pub(crate) fn is_name(model: &str) -> bool {
 }
 
 /// The shipped network of a kind that enlarges so many times.
-pub(crate) fn of_kind(kind: &str, scale: u32) -> Option<&'static ShippedModel> {
-    let mut models = MODELS.iter();
+pub(crate) fn of_kind(kind: &str, scale: u32) -> Option<&'static Shipped> {
+    let mut models = SHIPPED.iter();
     models.find(|model| model.kind == kind && model.scale == scale)
 }
 
@@ -80,14 +24,14 @@ pub(crate) fn of_kind(kind: &str, scale: u32) -> Option<&'static ShippedModel> {
 /// `not_built_in` in a build without any, `model_error` when none has this name, and whatever is
 /// wrong with the bytes.
 pub(crate) fn read(name: &str, entry: Option<&str>) -> Result<Checkpoint> {
-    if MODELS.is_empty() {
+    if SHIPPED.is_empty() {
         let message = format!("`{name}` is a network that fonds ships, and this build has none");
         let error = Error::new(Code::NotBuiltIn, message);
         return Err(error.hint("build fonds with its feature `weights`, or name a file of weights"));
     }
-    let Some(model) = MODELS.iter().find(|model| model.name == name) else {
+    let Some(model) = find(name) else {
         let message = format!("fonds ships no network `{name}`");
-        let names = MODELS.iter().map(|model| model.name);
+        let names = SHIPPED.iter().map(|model| model.name);
         let error = Error::new(Code::ModelError, message).hint(near_miss(name, names));
         return Err(error.hint("a file of weights is named with its extension"));
     };

@@ -4,7 +4,6 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use fonds_catalog::provenance::{ActKind, digital_source_type};
 use fonds_core::{Change, Code, Digest, Error, Limits, Outcome, PixelFormat, Raster, Result, Seed};
@@ -24,13 +23,11 @@ use fonds_restore::tasks::TaskSettings;
 use fonds_restore::zoo::Architecture;
 use serde_json::{Value, json};
 
+use crate::model::allowance;
 use crate::networks::{Networks, of_weights};
 use crate::picture::Named;
 use crate::step::{Act, Cost, ModelInfo, RunsOn, Step, StepContext};
 use crate::steps::{Asked, name_of};
-
-/// Multiplications and additions a second that the slowest machine in use does.
-const SLOWEST: f64 = 2e9;
 
 /// How a style is given to a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -432,9 +429,7 @@ impl Stylist {
                 change: made.change,
             });
         }
-        context.allow(Duration::from_secs_f64(
-            (self.work_of(raster) / SLOWEST).min(1e7),
-        ));
+        context.allow(allowance(self.work_of(raster)));
         let _turn = self.networks.turn(context);
         match &self.work {
             Work::Gatys { built, .. } => {

@@ -287,6 +287,16 @@ mod tests {
         }
     }
 
+    /// The peak signal-to-noise ratio by its definition.
+    fn ratio(a: &[u8], b: &[u8]) -> f64 {
+        let squares = a
+            .iter()
+            .zip(b)
+            .map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
+        let mean = squares.sum::<f64>() / a.len() as f64;
+        20.0 * 255.0_f64.log10() - 10.0 * mean.log10()
+    }
+
     /// By the definitions, over the whole picture.
     #[test]
     fn equals_the_obvious_way() {
@@ -296,12 +306,7 @@ mod tests {
             before.as_slice::<u8>().unwrap(),
             after.as_slice::<u8>().unwrap(),
         );
-        let squares = a
-            .iter()
-            .zip(b)
-            .map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
-        let mean = squares.sum::<f64>() / a.len() as f64;
-        let psnr = 20.0 * 255.0_f64.log10() - 10.0 * mean.log10();
+        let psnr = ratio(a, b);
         assert!((found.psnr - psnr).abs() < 1e-6, "{found:?} {psnr}");
         let pairs = a.chunks_exact(3).zip(b.chunks_exact(3));
         let changed = pairs.filter(|(a, b)| a != b).count() as f64;
@@ -361,16 +366,7 @@ mod tests {
         let looked_at: usize = sample.squares.iter().map(|s| s.colors.len()).sum();
         assert!(looked_at < 1_000_000, "{looked_at}");
         let found = sample.compare(&after).unwrap();
-        let (a, b) = (
-            before.as_slice::<u8>().unwrap(),
-            after.as_slice::<u8>().unwrap(),
-        );
-        let squares = a
-            .iter()
-            .zip(b)
-            .map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
-        let mean = squares.sum::<f64>() / a.len() as f64;
-        let psnr = 20.0 * 255.0_f64.log10() - 10.0 * mean.log10();
+        let psnr = ratio(before.as_slice().unwrap(), after.as_slice().unwrap());
         assert!((found.psnr - psnr).abs() < 0.05, "{found:?} {psnr}");
     }
 }

@@ -78,7 +78,6 @@ impl Report {
         if !close {
             writeln!(self.0, "{line}").unwrap();
         }
-        eprintln!("{line}");
     }
 
     fn finish(self) {

@@ -1,12 +1,10 @@
 //! `run.network`, and what all steps have in common that run a network.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use fonds_core::{Code, Error, Outcome, PixelFormat, Raster, Result};
 use fonds_image::measure::{self, Measure};
-use fonds_nn::compute::OnLanes;
 use fonds_nn::network::Extra;
 use fonds_nn::tile::TileOptions;
 use fonds_nn::weights::Checkpoint;
@@ -16,14 +14,11 @@ use fonds_restore::zoo::{self, Architecture, Description, Options, Recognized};
 use serde_json::{Value, json};
 
 use super::classical::step_args;
+use crate::model::Model;
 use crate::networks::{Networks, of_weights, recognize, told};
 use crate::reader::Args;
 use crate::registry::StepKind;
 use crate::step::{Act, Cost, ModelInfo, RunsOn, Step, StepContext};
-
-/// Multiplications and additions a second that the slowest machine in use does: what a network may
-/// take beyond `timeout_per_file` follows from it.
-pub(super) const SLOWEST: f64 = 2e9;
 
 step_args! {
     NetworkArgs {
@@ -168,8 +163,7 @@ impl Asked {
             } else {
                 Act::Enhancement
             },
-            info: info(&file, &description),
-            networks: Arc::clone(networks),
+            model: Model::new(networks, &file, recognized, description),
             noise: Noise {
                 fed: noise_wanted,
                 given: self.sigma,
@@ -177,10 +171,7 @@ impl Asked {
             },
             settings,
             scale,
-            description: Arc::new(description),
             parameters,
-            recognized: Mutex::new(Some(recognized)),
-            network: OnceLock::new(),
         }))
     }
 
@@ -285,32 +276,6 @@ pub(crate) fn name_of(file: &str) -> String {
     )
 }
 
-pub(super) fn info(file: &str, description: &Description) -> ModelInfo {
-    let stem = Path::new(file).file_stem();
-    let stem = stem.map_or_else(
-        || file.to_owned(),
-        |stem| stem.to_string_lossy().into_owned(),
-    );
-    let unknown = || "unknown".to_owned();
-    ModelInfo {
-        name: description.title.clone().unwrap_or(stem),
-        version: version(description),
-        sha256: description.sha256.to_string(),
-        licence: description.licence.clone().unwrap_or_else(unknown),
-        training_data: description.training_data.clone().unwrap_or_else(unknown),
-    }
-}
-
-/// The architecture with its factor: `SRVGGNetCompact ×4`.
-fn version(description: &Description) -> String {
-    let name = description.architecture;
-    match description.scale {
-        (1, 1) => name.to_owned(),
-        (up, 1) => format!("{name} ×{up}"),
-        (up, down) => format!("{name} ×{up}/{down}"),
-    }
-}
-
 /// Whether a network is taken to make content up: what its file says, else what its architecture is
 /// mostly used for.
 pub(crate) fn makes_up(recognized: &Recognized) -> bool {
@@ -342,17 +307,11 @@ fn mostly_makes_up(architecture: &Architecture) -> bool {
 /// A step that runs a network.
 #[derive(Debug)]
 struct NetworkStep {
-    networks: Arc<Networks>,
-    /// The weights, until they are built.
-    recognized: Mutex<Option<Recognized>>,
-    /// The network, built on each device.
-    network: OnceLock<OnLanes>,
-    description: Arc<Description>,
+    model: Model,
     settings: TaskSettings,
     scale: usize,
     noise: Noise,
     act: Act,
-    info: ModelInfo,
     parameters: Value,
 }
 
@@ -367,27 +326,6 @@ struct Noise {
     least: Option<f64>,
 }
 
-impl NetworkStep {
-    fn network(&self) -> Result<&OnLanes> {
-        if let Some(network) = self.network.get() {
-            return Ok(network);
-        }
-        let mut weights = self
-            .recognized
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have built it meanwhile; then the weights are gone.
-        if let Some(recognized) = &*weights {
-            let network = self.networks.load(recognized);
-            let network = network.map_err(|error| told(error, &self.info.name))?;
-            *weights = None;
-            return Ok(self.network.get_or_init(|| network));
-        }
-        let lost = || Error::new(Code::Internal, "a network was lost while it was built");
-        self.network.get().ok_or_else(lost)
-    }
-}
-
 impl Step for NetworkStep {
     fn version(&self) -> u32 {
         1
@@ -398,17 +336,19 @@ impl Step for NetworkStep {
     }
 
     fn output(&self, input: PixelFormat) -> Result<PixelFormat> {
-        Ok(Task::output_of(&self.description, &self.settings, input))
+        Ok(Task::output_of(
+            self.model.description(),
+            &self.settings,
+            input,
+        ))
     }
 
     fn cost(&self) -> Cost {
         let growth = (self.scale * self.scale) as f64;
-        // Weights are kept packed for blocks of pixels, too: four times as many values.
-        let weights = self.description.parameters as u64 * 4 * 5;
         Cost {
             // The picture in sRGB, and the result on its way to the picture's own profile.
             scratch_per_pixel: 4.0 + 4.0 * growth,
-            shared: weights.saturating_add(Task::memory_bound_of(&self.description, self.scale)),
+            shared: self.model.memory(self.scale),
             growth,
         }
     }
@@ -418,19 +358,19 @@ impl Step for NetworkStep {
     }
 
     fn model(&self) -> Option<ModelInfo> {
-        Some(self.info.clone())
+        Some(self.model.info().clone())
     }
 
     fn prepare(&self) -> Result<()> {
-        self.network().map(drop)
+        self.model.network().map(drop)
     }
 
     fn runs_on(&self) -> Option<RunsOn> {
-        self.networks.runs_on()
+        self.model.runs_on()
     }
 
     fn apply(&self, raster: Raster, context: &StepContext<'_>) -> Result<Outcome> {
-        let network = self.network()?;
+        let network = self.model.network()?;
         let mut settings = self.settings;
         let Noise { fed, given, least } = self.noise;
         let measured = if least.is_some() || (fed && given.is_none()) {
@@ -444,10 +384,12 @@ impl Step for NetworkStep {
         if fed {
             settings.noise = Some(given.unwrap_or(measured.clamp(0.0, 75.0)) as f32);
         }
-        let work = self.description.geometry.operations_per_pixel * raster.pixels() as f64;
-        context.allow(Duration::from_secs_f64((work / SLOWEST).min(1e7)));
-        let _turn = self.networks.turn(context);
-        let task = Task::new(network.clone(), Arc::clone(&self.description), settings)?;
+        let _turn = self.model.turn(&raster, context);
+        let task = Task::new(
+            network.clone(),
+            Arc::clone(self.model.description()),
+            settings,
+        )?;
         let outcome = task.apply(&raster)?;
         let change = outcome.change.map(|change| match settings.noise {
             Some(noise) => change.value("sigma", f64::from(noise)),

@@ -253,7 +253,7 @@ impl Finder {
     fn model(&self) -> Option<ModelInfo> {
         match self {
             #[cfg(feature = "restore")]
-            Self::Network(net) => Some(net.info().clone()),
+            Self::Network(net) => Some(net.model.info().clone()),
             Self::Classical(_) | Self::File(_) => None,
         }
     }
@@ -263,7 +263,7 @@ impl Filler {
     fn model(&self) -> Option<ModelInfo> {
         match self {
             #[cfg(feature = "restore")]
-            Self::Network(net) => Some(net.info().clone()),
+            Self::Network(net) => Some(net.model.info().clone()),
             Self::Classical(_) => None,
         }
     }
@@ -337,7 +337,7 @@ impl Step for Repair {
         let cost = self.networks().fold(cost, |cost, net| Cost {
             // The picture in sRGB and as it was before.
             scratch_per_pixel: cost.scratch_per_pixel + 12.0,
-            shared: cost.shared.saturating_add(net.memory()),
+            shared: cost.shared.saturating_add(net.model.memory(1)),
             ..cost
         });
         cost
@@ -355,7 +355,7 @@ impl Step for Repair {
     fn prepare(&self) -> Result<()> {
         #[cfg(feature = "restore")]
         for net in self.networks() {
-            net.prepare()?;
+            net.model.network()?;
         }
         Ok(())
     }
@@ -363,7 +363,7 @@ impl Step for Repair {
     fn runs_on(&self) -> Option<RunsOn> {
         #[cfg(feature = "restore")]
         {
-            self.networks().find_map(Net::runs_on)
+            self.networks().find_map(|net| net.model.runs_on())
         }
         #[cfg(not(feature = "restore"))]
         {

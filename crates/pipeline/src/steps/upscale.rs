@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fonds_core::{Code, Error, Result};
 use fonds_restore::tasks::TaskSettings;
 use fonds_restore::zoo::Options;
+use fonds_weights_restore::{SHIPPED, Shipped};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use super::twice::Twice;
 use crate::networks::Networks;
 use crate::reader::Args;
 use crate::registry::StepKind;
-use crate::shipped::{self, ShippedModel};
+use crate::shipped;
 use crate::step::Step;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,7 +158,7 @@ fn by_kind(
 }
 
 /// The shipped network, and how often it runs.
-fn choose(kind: Kind, scale: u32) -> Result<(&'static ShippedModel, u32)> {
+fn choose(kind: Kind, scale: u32) -> Result<(&'static Shipped, u32)> {
     let word = kind.word();
     if let Some(model) = shipped::of_kind(word, scale) {
         return Ok((model, 1));
@@ -165,7 +166,7 @@ fn choose(kind: Kind, scale: u32) -> Result<(&'static ShippedModel, u32)> {
     if let Some(model) = shipped::of_kind(word, 2).filter(|_| scale == 4) {
         return Ok((model, 2));
     }
-    if shipped::MODELS.is_empty() {
+    if SHIPPED.is_empty() {
         let message = "`upscale` names no `model`, and this build has no shipped networks";
         let error = Error::new(Code::NotBuiltIn, message);
         return Err(error.hint("give a file of weights: model = \"weights/FILE.safetensors\""));

@@ -9,14 +9,14 @@ use fonds_gan::trainers::{
     Adversarial, CycleGan, CycleGanSetup, Judge, Noise, NoiseSetup, NoiseSource, Pix2Pix,
     Pix2PixSetup, SuperResolution, SuperResolutionSetup, Supervision, Translator,
 };
-use fonds_nn::features::{Features, SqueezeNet, SqueezeNetConfig, Vgg, VggConfig, imagenet};
 use fonds_nn::layers::BatchNormMode;
 use fonds_nn::loss::{Perceptual, PerceptualLayer, PixelLoss};
 use fonds_nn::network::Network;
 use fonds_nn::train::{DType, Device, Lesson, Make, Trainer};
 use fonds_nn::weights::Checkpoint;
-use fonds_nn::{Backend, VarBuilder};
+use fonds_nn::{Act, Backend, VarBuilder};
 use fonds_restore::networks::{mend, srvgg};
+use fonds_restore::style::extractor::{Extractor, ExtractorKind};
 use fonds_restore::training::{Mending, MendingSetup};
 
 use super::data::DataPlan;
@@ -279,7 +279,10 @@ impl SuperGame {
                 let path = folder.join(path);
                 let features = seer(&path, &place.device)?;
                 let layers = layers.clone();
-                let loss = Perceptual::new(features, imagenet, layers, PixelLoss::Absolute);
+                // It prepares pictures itself.
+                let as_they_are = |pictures: &Act| Ok(pictures.clone());
+                let loss =
+                    Perceptual::new(Arc::new(features), as_they_are, layers, PixelLoss::Absolute);
                 Some((loss, *weight))
             }
         };
@@ -303,25 +306,14 @@ impl SuperGame {
 }
 
 /// A network for features, of which gradients reach the picture.
-fn seer(path: &Path, device: &Device) -> Result<Arc<dyn Features>> {
+fn seer(path: &Path, device: &Device) -> Result<Extractor> {
     let weights = Checkpoint::read(path)?;
     let backend = Backend::Tensors {
         device: device.clone(),
         dtype: DType::F32,
     };
-    if let Some(config) = SqueezeNetConfig::recognize(&weights.tensors) {
-        return Ok(Arc::new(SqueezeNet::load(
-            &config,
-            &weights.tensors,
-            &backend,
-        )?));
-    }
-    if let Some(config) = VggConfig::recognize(&weights.tensors) {
-        return Ok(Arc::new(Vgg::load(&config, &weights.tensors, &backend)?));
-    }
-    let message = "the weights are those of no network whose features are known";
-    let error = Error::new(Code::ModelError, message).at_path(path);
-    Err(error.hint("give SqueezeNet or VGG as torchvision publishes them"))
+    let kind = ExtractorKind::recognize(&weights.tensors).map_err(|error| error.at_path(path))?;
+    kind.build(&weights.tensors, &backend)
 }
 
 /// That networks fit each other and the data.

@@ -5,12 +5,11 @@ use std::path::Path;
 use fonds_core::{Code, Error, Result};
 use fonds_nn::act::Dims;
 use fonds_nn::engine::Engine;
-use fonds_nn::features::{
-    Features, SqueezeNet, SqueezeNetConfig, SqueezeNetVersion, Vgg, VggConfig, imagenet,
-};
+use fonds_nn::features::Features;
 use fonds_nn::train::Pixels;
 use fonds_nn::weights::Checkpoint;
-use fonds_nn::{Act, Backend, gradient};
+use fonds_nn::{Backend, gradient};
+use fonds_restore::style::extractor::{Extractor, ExtractorKind};
 
 /// The least side of a picture that a network is shown; smaller ones are enlarged by whole factors.
 const LEAST: usize = 64;
@@ -29,14 +28,10 @@ pub(crate) struct Seer {
 
 #[derive(Debug)]
 struct Network {
-    features: Box<dyn Features>,
-    prepare: Prepare,
+    extractor: Extractor,
     layer: String,
     backend: Backend,
 }
-
-/// How a picture from 0 to 1 becomes what a network was trained on.
-type Prepare = fn(&Act) -> Result<Act>;
 
 impl Seer {
     /// Without a network: of each channel the means of 8 × 8 parts and the deviations in 4 × 4 parts.
@@ -56,27 +51,15 @@ impl Seer {
         let checkpoint = Checkpoint::read(path)?;
         let tensors = &checkpoint.tensors;
         let backend = Backend::Engine(Engine::new(gradient::engine().kernel()));
-        let (features, prepare, layer, name): (Box<dyn Features>, Prepare, _, _) =
-            if let Some(config) = SqueezeNetConfig::recognize(tensors) {
-                let version = match config.version {
-                    SqueezeNetVersion::V1_0 => "SqueezeNet 1.0",
-                    SqueezeNetVersion::V1_1 => "SqueezeNet 1.1",
-                };
-                let network = SqueezeNet::load(&config, tensors, &backend)?;
-                (Box::new(network), imagenet, "fire9", version)
-            } else if let Some(config) = VggConfig::recognize(tensors) {
-                let network = Vgg::load(&config, tensors, &backend)?;
-                (Box::new(network), imagenet, "relu4_3", "VGG")
-            } else {
-                let message = "the weights are those of no network whose features are known";
-                let error = Error::new(Code::ModelError, message).at_path(path);
-                return Err(error.hint("give SqueezeNet or VGG as torchvision publishes them"));
-            };
+        let kind = ExtractorKind::recognize(tensors).map_err(|error| error.at_path(path))?;
+        let layer = match kind {
+            ExtractorKind::SqueezeNet(_) => "fire9",
+            ExtractorKind::Vgg(_) => "relu4_3",
+        };
         Ok(Self {
-            name: format!("{name}, {layer} averaged over the picture"),
+            name: format!("{}, {layer} averaged over the picture", kind.name()),
             network: Some(Network {
-                features,
-                prepare,
+                extractor: kind.build(tensors, &backend)?,
                 layer: layer.to_owned(),
                 backend,
             }),
@@ -130,8 +113,8 @@ impl Network {
                 }
             }
         }
-        let x = (self.prepare)(&self.backend.import(dims, &values)?)?;
-        let found = self.features.features(&x, &[&self.layer])?;
+        let pictures = self.backend.import(dims, &values)?;
+        let found = self.extractor.features(&pictures, &[&self.layer])?;
         let Some(found) = found.first() else {
             return Err(Error::new(Code::Internal, "a network saw nothing"));
         };

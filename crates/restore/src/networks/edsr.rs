@@ -7,11 +7,12 @@
 //! the network works are not in the file, nor is the strength of its residuals.
 
 use fonds_core::{Code, Error, Result};
-use fonds_nn::layers::{Activation, Conv2d, ConvConfig};
+use fonds_nn::layers::Conv2d;
 use fonds_nn::network::{Interface, Network};
 use fonds_nn::weights::Tensors;
 use fonds_nn::{Act, VarBuilder};
 
+use super::residual::{Block, conv};
 use crate::keys::{count, kernel, root};
 
 /// What distinguishes one EDSR from another.
@@ -131,7 +132,7 @@ impl Edsr {
         config.validate()?;
         let features = config.features;
         let body = (0..config.blocks)
-            .map(|block| Block::new(config, &vb.pp("body").pp(block)))
+            .map(|block| Block::new(features, config.residual_scale, &vb.pp("body").pp(block)))
             .collect::<Result<_>>()?;
         let upsample = (config.steps().into_iter().enumerate())
             .map(|(index, step)| {
@@ -173,35 +174,6 @@ impl Network for Edsr {
             .forward(&y)?
             .channel_affine(&[1.0 / RANGE; 3], &MEAN)
     }
-}
-
-/// Convolution, `ReLU`, convolution; and the input again.
-#[derive(Debug)]
-struct Block {
-    conv1: Conv2d,
-    conv2: Conv2d,
-    scale: f32,
-}
-
-impl Block {
-    fn new(config: &Config, vb: &VarBuilder<'_>) -> Result<Self> {
-        let features = config.features;
-        let conv1 = conv(features, features, vb.pp("conv1"))?;
-        Ok(Self {
-            conv1: conv1.with_activation(Activation::Relu),
-            conv2: conv(features, features, vb.pp("conv2"))?,
-            scale: config.residual_scale,
-        })
-    }
-
-    fn forward(&self, x: &Act) -> Result<Act> {
-        self.conv2
-            .forward_add(&self.conv1.forward(x)?, self.scale, x)
-    }
-}
-
-fn conv(inner: usize, outer: usize, vb: VarBuilder<'_>) -> Result<Conv2d> {
-    Conv2d::new(inner, outer, 3, ConvConfig::same(3), vb)
 }
 
 #[cfg(test)]

@@ -13,11 +13,12 @@
 
 use fonds_core::{Code, Error, Result};
 use fonds_nn::backend::Backend;
-use fonds_nn::layers::{Activation, Conv2d, ConvConfig};
+use fonds_nn::layers::{Conv2d, ConvConfig};
 use fonds_nn::network::{Extra, Interface, Network};
 use fonds_nn::weights::Tensors;
 use fonds_nn::{Act, VarBuilder, load};
 
+use super::residual::{Block, conv};
 use crate::keys::{count, kernel};
 
 /// What a network of this kind is for.
@@ -148,7 +149,9 @@ impl Mend {
         } = config;
         let [inner, outer] = role.channels();
         let chain = |width, count: usize, vb: &VarBuilder<'_>| -> Result<Vec<Block>> {
-            (0..count).map(|n| Block::new(width, &vb.pp(n))).collect()
+            (0..count)
+                .map(|n| Block::new(width, 1.0, &vb.pp(n)))
+                .collect()
         };
         let down = (0..config.levels())
             .map(|level| {
@@ -237,31 +240,6 @@ fn through(blocks: &[Block], mut y: Act) -> Result<Act> {
         y = block.forward(&y)?;
     }
     Ok(y)
-}
-
-/// Convolution, `ReLU`, convolution; and the input again.
-#[derive(Debug)]
-struct Block {
-    conv1: Conv2d,
-    conv2: Conv2d,
-}
-
-impl Block {
-    fn new(width: usize, vb: &VarBuilder<'_>) -> Result<Self> {
-        let conv1 = conv(width, width, vb.pp("conv1"))?;
-        Ok(Self {
-            conv1: conv1.with_activation(Activation::Relu),
-            conv2: conv(width, width, vb.pp("conv2"))?,
-        })
-    }
-
-    fn forward(&self, x: &Act) -> Result<Act> {
-        self.conv2.forward_add(&self.conv1.forward(x)?, 1.0, x)
-    }
-}
-
-fn conv(inner: usize, outer: usize, vb: VarBuilder<'_>) -> Result<Conv2d> {
-    Conv2d::new(inner, outer, 3, ConvConfig::same(3), vb)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod fast_srgan;
 pub mod fsrcnn;
 pub mod mend;
 pub mod msrresnet;
+mod residual;
 pub mod srvgg;
 pub mod vdsr;
 pub mod waifu2x;

@@ -7,11 +7,12 @@
 //! `conv_hr`, `conv_last`.
 
 use fonds_core::{Code, Error, Result};
-use fonds_nn::layers::{Activation, Conv2d, ConvConfig};
+use fonds_nn::layers::{Activation, Conv2d};
 use fonds_nn::network::{Interface, Network};
 use fonds_nn::weights::Tensors;
 use fonds_nn::{Act, VarBuilder};
 
+use super::residual::{Block, conv};
 use crate::keys::{count, kernel, root};
 
 /// What distinguishes one `MSRResNet` from another.
@@ -118,7 +119,7 @@ impl MsrResNet {
             Ok::<_, Error>(conv.with_activation(Activation::LeakyRelu(SLOPE)))
         };
         let body = (0..config.blocks)
-            .map(|block| Block::new(features, &vb.pp("body").pp(block)))
+            .map(|block| Block::new(features, 1.0, &vb.pp("body").pp(block)))
             .collect::<Result<_>>()?;
         let upconvs = (config.steps().iter().enumerate())
             .map(|(index, &step)| {
@@ -157,31 +158,6 @@ impl Network for MsrResNet {
         self.conv_last
             .forward_add(&self.conv_hr.forward(&y)?, 1.0, &enlarged)
     }
-}
-
-/// Convolution, `ReLU`, convolution; and the input again.
-#[derive(Debug)]
-struct Block {
-    conv1: Conv2d,
-    conv2: Conv2d,
-}
-
-impl Block {
-    fn new(features: usize, vb: &VarBuilder<'_>) -> Result<Self> {
-        let conv1 = conv(features, features, vb.pp("conv1"))?;
-        Ok(Self {
-            conv1: conv1.with_activation(Activation::Relu),
-            conv2: conv(features, features, vb.pp("conv2"))?,
-        })
-    }
-
-    fn forward(&self, x: &Act) -> Result<Act> {
-        self.conv2.forward_add(&self.conv1.forward(x)?, 1.0, x)
-    }
-}
-
-fn conv(inner: usize, outer: usize, vb: VarBuilder<'_>) -> Result<Conv2d> {
-    Conv2d::new(inner, outer, 3, ConvConfig::same(3), vb)
 }
 
 #[cfg(test)]

@@ -3,21 +3,16 @@
 use fonds_core::{Code, Error, Raster, Result};
 use fonds_image::ops::repair::Mask;
 use fonds_nn::compute::{OnLanes, Planes, Request};
-use fonds_nn::network::{Colors, Extra, Interface};
-use fonds_nn::tile::{Layout, TileOptions};
-use fonds_nn::trace::Geometry;
+use fonds_nn::network::Extra;
+use fonds_nn::tile::TileOptions;
 
 use super::source::{rgb_planes, standard};
+use super::tiled::{Tiled, makes};
 use crate::zoo::Description;
 
 /// A network from RGB, 0 to 1, to one channel: the logarithm of the odds that a pixel is damaged.
 #[derive(Debug)]
-pub struct Detector {
-    network: OnLanes,
-    interface: Interface,
-    geometry: Geometry,
-    tiles: TileOptions,
-}
+pub struct Detector(Tiled);
 
 impl Detector {
     /// The network at work.
@@ -26,12 +21,7 @@ impl Detector {
     /// As [`Detector::check`].
     pub fn new(network: OnLanes, description: &Description, tiles: TileOptions) -> Result<Self> {
         Self::check(description)?;
-        Ok(Self {
-            network,
-            interface: description.interface,
-            geometry: description.geometry,
-            tiles,
-        })
+        Ok(Self(Tiled::new(network, description, tiles)))
     }
 
     /// That a network finds damage.
@@ -39,21 +29,14 @@ impl Detector {
     /// # Errors
     /// `invalid_request` when its channels are others.
     pub fn check(description: &Description) -> Result<()> {
-        let Description {
-            interface,
-            geometry,
-            architecture,
-            ..
-        } = description;
-        let fits = interface.colors == Colors::Rgb
-            && interface.extra == Extra::None
-            && (geometry.out_channels, geometry.scale) == (1, (1, 1));
-        if fits {
+        if makes(description, Extra::None, 1) {
             return Ok(());
         }
-        let message = format!("this {architecture} finds no damage");
+        let message = format!("this {} finds no damage", description.architecture);
         let error = Error::new(Code::InvalidRequest, message);
-        Err(error.hint("give a network that makes one channel of RGB: train one as pipelines/train/damage.toml says"))
+        Err(error.hint(
+            "give a network that makes one channel of RGB; pipelines/train/damage.toml trains one",
+        ))
     }
 
     /// The damaged pixels: those that are damaged with a probability of more than
@@ -71,13 +54,13 @@ impl Detector {
         let standard = standard(raster)?;
         let source = standard.as_ref().unwrap_or(raster);
         let size = (raster.width() as usize, raster.height() as usize);
-        let layout = Layout::new(size, &self.geometry, self.interface.min_side, &self.tiles)?;
+        let layout = self.0.layout(size)?;
         let bound = logit(1.0 - sensitivity);
         let mut mask = Mask::new(raster.width(), raster.height());
         layout.run(
             1,
             1,
-            self.network.lanes().group(),
+            self.0.network.lanes().group(),
             |tiles| {
                 let requests = tiles.iter().map(|tile| Request {
                     planes: Planes::F32(rgb_planes(source, &tile.input)),
@@ -85,11 +68,11 @@ impl Detector {
                     height: tile.input.height(),
                     width: tile.input.width(),
                     repeat: 1,
-                    range: self.interface.input.from_unit(),
+                    range: self.0.interface.input.from_unit(),
                     extra: None,
                     book: None,
                 });
-                let made = self.network.forward(requests.collect())?;
+                let made = self.0.network.forward(requests.collect())?;
                 // Beyond ±32 the odds are certain; larger numbers would count as a runaway.
                 let calm = |value: f32| {
                     if value.is_finite() {

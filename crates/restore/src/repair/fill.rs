@@ -4,11 +4,11 @@ use fonds_core::{Code, ColorModel, Error, Outcome, Raster, Result, Sample};
 use fonds_image::color;
 use fonds_image::ops::repair::{Mask, change_of, check_share};
 use fonds_nn::compute::{OnLanes, Planes, Request};
-use fonds_nn::network::{Colors, Extra, Interface};
-use fonds_nn::tile::{Layout, Rect, TileOptions};
-use fonds_nn::trace::Geometry;
+use fonds_nn::network::Extra;
+use fonds_nn::tile::{Rect, TileOptions};
 
 use super::source::{rgb_planes, standard};
+use super::tiled::{Tiled, makes};
 use crate::zoo::Description;
 
 /// What holes hold when the network sees them.
@@ -16,12 +16,7 @@ const GRAY: f32 = 0.5;
 
 /// A network from RGB with a mask to RGB: holes are middle gray, and 1 in the fourth channel.
 #[derive(Debug)]
-pub struct Filler {
-    network: OnLanes,
-    interface: Interface,
-    geometry: Geometry,
-    tiles: TileOptions,
-}
+pub struct Filler(Tiled);
 
 impl Filler {
     /// The network at work.
@@ -30,12 +25,7 @@ impl Filler {
     /// As [`Filler::check`].
     pub fn new(network: OnLanes, description: &Description, tiles: TileOptions) -> Result<Self> {
         Self::check(description)?;
-        Ok(Self {
-            network,
-            interface: description.interface,
-            geometry: description.geometry,
-            tiles,
-        })
+        Ok(Self(Tiled::new(network, description, tiles)))
     }
 
     /// That a network fills holes.
@@ -43,21 +33,14 @@ impl Filler {
     /// # Errors
     /// `invalid_request` when its channels are others.
     pub fn check(description: &Description) -> Result<()> {
-        let Description {
-            interface,
-            geometry,
-            architecture,
-            ..
-        } = description;
-        let fits = interface.colors == Colors::Rgb
-            && interface.extra == Extra::Mask
-            && (geometry.out_channels, geometry.scale) == (3, (1, 1));
-        if fits {
+        if makes(description, Extra::Mask, 3) {
             return Ok(());
         }
-        let message = format!("this {architecture} fills no holes");
+        let message = format!("this {} fills no holes", description.architecture);
         let error = Error::new(Code::InvalidRequest, message);
-        Err(error.hint("give a network that makes RGB of RGB and a mask, such as fonds-fill"))
+        Err(error.hint(
+            "give a network that makes RGB of RGB and a mask; train.mending with network.fill trains one",
+        ))
     }
 
     /// Fills what is under the mask; all other samples and alpha stay as they are, to the bit.
@@ -86,13 +69,13 @@ impl Filler {
 
     fn run(&self, raster: &mut Raster, mask: &Mask) -> Result<()> {
         let size = (mask.width(), mask.height());
-        let layout = Layout::new(size, &self.geometry, self.interface.min_side, &self.tiles)?;
+        let layout = self.0.layout(size)?;
         // Tiles are read from what was there before any of them was written.
         let before = raster.clone();
         layout.run(
             3,
             1,
-            self.network.lanes().group(),
+            self.0.network.lanes().group(),
             |tiles| {
                 let holed: Vec<bool> = tiles
                     .iter()
@@ -100,8 +83,8 @@ impl Filler {
                     .collect();
                 let wanted = tiles.iter().zip(&holed).filter(|(_, holed)| **holed);
                 let requests = wanted.map(|(tile, _)| self.request(&before, mask, &tile.input));
-                let mut made = self.network.forward(requests.collect())?.into_iter();
-                let (factor, shift) = self.interface.output.to_unit();
+                let mut made = self.0.network.forward(requests.collect())?.into_iter();
+                let (factor, shift) = self.0.interface.output.to_unit();
                 let planes = tiles.iter().zip(holed).map(|(tile, holed)| {
                     let pixels = 3 * tile.input.width() * tile.input.height();
                     // Where there are no holes nothing is taken from the tile.
@@ -124,7 +107,7 @@ impl Filler {
     /// RGB with holes of middle gray, and the mask; beyond the picture the mask's last pixels are
     /// repeated as the picture's are.
     fn request(&self, raster: &Raster, mask: &Mask, region: &Rect) -> Request {
-        let (factor, shift) = self.interface.input.from_unit();
+        let (factor, shift) = self.0.interface.input.from_unit();
         let mut planes = rgb_planes(raster, region);
         for value in &mut planes {
             *value = *value * factor + shift;

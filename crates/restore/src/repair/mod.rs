@@ -7,6 +7,7 @@
 mod detect;
 mod fill;
 mod source;
+mod tiled;
 
 #[cfg(test)]
 mod tests;

@@ -151,11 +151,6 @@ impl Extractor {
         }
     }
 
-    /// Names of its layers, from the picture on.
-    pub fn layers(&self) -> Vec<String> {
-        self.features.layers()
-    }
-
     /// The layers that say what is shown, when none are named.
     pub fn content_layers(&self) -> &[Layer] {
         &self.content
@@ -165,12 +160,15 @@ impl Extractor {
     pub fn style_layers(&self) -> &[Layer] {
         &self.style
     }
+}
 
-    /// What layers say of pictures `[n, 3, h, w]` from 0 to 1.
-    ///
-    /// # Errors
-    /// `invalid_request` when there is no layer of a name, `oom` when there is no memory.
-    pub fn features(&self, pictures: &Act, layers: &[&str]) -> Result<Vec<Act>> {
+/// Pictures go in as they are, `[n, 3, h, w]` from 0 to 1.
+impl Features for Extractor {
+    fn layers(&self) -> Vec<String> {
+        self.features.layers()
+    }
+
+    fn features(&self, pictures: &Act, layers: &[&str]) -> Result<Vec<Act>> {
         self.features.features(&(self.prepare)(pictures)?, layers)
     }
 }

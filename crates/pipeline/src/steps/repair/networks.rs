@@ -1,30 +1,21 @@
 //! The networks of a repair: one that finds damage, one that fills it.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
-
-use fonds_core::{Code, Error, Outcome, Raster, Result};
+use fonds_core::{Outcome, Raster, Result};
 use fonds_image::ops::repair::Mask;
-use fonds_nn::compute::OnLanes;
 use fonds_restore::repair::{Detector, Filler};
-use fonds_restore::tasks::Task;
-use fonds_restore::zoo::{Description, Options, Recognized};
+use fonds_restore::zoo::{Description, Options};
 
-use crate::networks::{Networks, told};
-use crate::step::{ModelInfo, RunsOn, StepContext};
+use crate::model::Model;
+use crate::networks::told;
+use crate::step::StepContext;
 use crate::steps::Context;
-use crate::steps::network::{SLOWEST, info, tiles};
+use crate::steps::network::tiles;
 
-/// A network from a file of weights, built when it is needed first.
+/// A network of one of both kinds, and the tiles that it works in.
 #[derive(Debug)]
 pub(super) struct Net {
-    networks: Arc<Networks>,
-    description: Description,
-    info: ModelInfo,
+    pub(super) model: Model,
     tile: Option<u32>,
-    /// The weights, until they are built.
-    recognized: Mutex<Option<Recognized>>,
-    built: OnceLock<OnLanes>,
 }
 
 impl Net {
@@ -48,56 +39,15 @@ impl Net {
         tile: Option<u32>,
         check: fn(&Description) -> Result<()>,
     ) -> Result<Self> {
-        let networks = Arc::clone(&context.networks);
+        let networks = &context.networks;
         let recognized = networks.recognize(file, None, &Options::default())?;
         let description = recognized.description();
         let description = description.map_err(|error| told(error, file))?;
         check(&description)?;
         Ok(Self {
-            networks,
-            info: info(file, &description),
-            description,
+            model: Model::new(networks, file, recognized, description),
             tile,
-            recognized: Mutex::new(Some(recognized)),
-            built: OnceLock::new(),
         })
-    }
-
-    pub(super) fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    pub(super) fn runs_on(&self) -> Option<RunsOn> {
-        self.networks.runs_on()
-    }
-
-    /// Bytes that are taken once: weights, packed and plain, and the activations of a tile.
-    pub(super) fn memory(&self) -> u64 {
-        let weights = self.description.parameters as u64 * 4 * 5;
-        weights.saturating_add(Task::memory_bound_of(&self.description, 1))
-    }
-
-    pub(super) fn prepare(&self) -> Result<()> {
-        self.network().map(drop)
-    }
-
-    fn network(&self) -> Result<&OnLanes> {
-        if let Some(network) = self.built.get() {
-            return Ok(network);
-        }
-        let mut weights = self
-            .recognized
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have built it meanwhile; then the weights are gone.
-        if let Some(recognized) = &*weights {
-            let network = self.networks.load(recognized);
-            let network = network.map_err(|error| told(error, &self.info.name))?;
-            *weights = None;
-            return Ok(self.built.get_or_init(|| network));
-        }
-        let lost = || Error::new(Code::Internal, "a network was lost while it was built");
-        self.built.get().ok_or_else(lost)
     }
 
     pub(super) fn find(
@@ -106,10 +56,10 @@ impl Net {
         sensitivity: f64,
         context: &StepContext<'_>,
     ) -> Result<Mask> {
+        let network = self.model.network()?.clone();
         let tiles = tiles(self.tile, None, false);
-        let detector = Detector::new(self.network()?.clone(), &self.description, tiles)?;
-        self.allow(raster, context);
-        let _turn = self.networks.turn(context);
+        let detector = Detector::new(network, self.model.description(), tiles)?;
+        let _turn = self.model.turn(raster, context);
         detector.find(raster, sensitivity)
     }
 
@@ -120,15 +70,10 @@ impl Net {
         max_share: f64,
         context: &StepContext<'_>,
     ) -> Result<Outcome> {
+        let network = self.model.network()?.clone();
         let tiles = tiles(self.tile, None, false);
-        let filler = Filler::new(self.network()?.clone(), &self.description, tiles)?;
-        self.allow(&raster, context);
-        let _turn = self.networks.turn(context);
+        let filler = Filler::new(network, self.model.description(), tiles)?;
+        let _turn = self.model.turn(&raster, context);
         filler.apply(raster, mask, max_share)
-    }
-
-    fn allow(&self, raster: &Raster, context: &StepContext<'_>) {
-        let work = self.description.geometry.operations_per_pixel * raster.pixels() as f64;
-        context.allow(Duration::from_secs_f64((work / SLOWEST).min(1e7)));
     }
 }

@@ -11,6 +11,7 @@ use candle_core::{DType, Device, Tensor};
 use fonds_core::{Code, Error, Result};
 use fonds_nn::Act;
 use fonds_nn::error::TensorResult;
+use fonds_nn::features::Features;
 use fonds_nn::loss::{PixelLoss, gram, total_variation};
 
 use super::super::extractor::{Extractor, Layer};
