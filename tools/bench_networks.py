@@ -2,7 +2,7 @@
 """Times networks in ncnn, ONNX Runtime and PyTorch, and beside them in fonds, in alternating rounds.
 
     tools/bench_networks.py [--ours "target/release/fonds bench"] [--case srvgg …] [--threads 2 --threads 1]
-        [--rounds 5] [--rival ncnn …] [--avx2] [--json FILE]
+        [--candle target/release/examples/bench_candle] [--rounds 5] [--rival ncnn …] [--avx2] [--json FILE]
 
 | case | what one iteration is |
 |---|---|
@@ -19,7 +19,7 @@ own that has warmed up and waits for its turn; a round asks every one of them on
 many iterations as fill half a second. `--ours CMD` is called in the same rounds with the case's name and
 the number of threads as last arguments, and prints one line of JSON, {"wall": seconds, "cpu": seconds} for
 an iteration; what it prints before that line is not read. A case it does not know is left out when it ends
-with another status than 0.
+with another status than 0. `--candle CMD` is the same for candle without fonds (the example bench_candle of fonds-nn).
 
 GFLOP/s are effective: 2 · kernel · inner · outer · pixels summed over convolutions, whatever the algorithm,
 over the best wall time; and over the best CPU time, which other work on the machine disturbs less. `--avx2` masks AVX-512 for PyTorch (oneDNN and ATen);
@@ -351,11 +351,12 @@ def measured(case, threads, arguments):
             made[name] = Rival(case, name, threads, arguments.avx2)
         except RuntimeError as error:
             print(f"{case}: {name}: {error}", file=sys.stderr)
-    if arguments.ours:
+    for name, command in (("candle", arguments.candle), ("fonds", arguments.ours)):
         try:
-            made["fonds"] = Ours(case, arguments.ours, threads)
+            if command:
+                made[name] = Ours(case, command, threads)
         except (RuntimeError, OSError, ValueError, IndexError) as error:
-            print(f"{case}: fonds: {error}", file=sys.stderr)
+            print(f"{case}: {name}: {error}", file=sys.stderr)
     return alternate(made, arguments.rounds)
 
 
@@ -381,6 +382,7 @@ def main():
     parser.add_argument("--threads", action="append", type=int, help="default: 2, then 1")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--ours", metavar="CMD")
+    parser.add_argument("--candle", metavar="CMD", help="what times candle without fonds")
     parser.add_argument("--avx2", action="store_true")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)

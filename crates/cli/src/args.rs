@@ -361,9 +361,14 @@ pub(crate) struct NetworkArgs {
     /// give equal pictures [default: the fastest that the processor has]
     #[arg(long, value_name = "PATH", value_parser = kernel)]
     pub(crate) kernel: Option<Kernel>,
-    /// The numbers in which GPUs compute; the CPU has f32
+    /// The numbers in which GPUs compute. The CPU has f32, and with bf16 products of bf16 summed in
+    /// 32 bits, where the processor has them (AVX-512 BF16)
     #[arg(long, value_enum, default_value_t = Numbers::F32)]
     pub(crate) numbers: Numbers,
+    /// Compute convolutions on the CPU term by term, without Winograd's shortcut: takes about two and
+    /// a half times as long, and rounds less
+    #[arg(long)]
+    pub(crate) direct: bool,
 }
 
 impl NetworkArgs {
@@ -378,6 +383,7 @@ impl NetworkArgs {
                 Numbers::F16 => NumberType::F16,
                 Numbers::Bf16 => NumberType::Bf16,
             },
+            direct: self.direct,
         }
     }
 }
@@ -388,7 +394,7 @@ fn kernel(name: &str) -> Result<Kernel, String> {
     Kernel::from_name(name).map_err(explain)
 }
 
-/// In what numbers a GPU computes.
+/// In what numbers networks compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Numbers {
     /// 32-bit floats
@@ -462,17 +468,22 @@ pub(crate) struct PackArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct EvalArgs {
     /// The network's weights
-    #[arg(long, value_name = "FILE", required_unless_present = "samples")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["samples", "pictures"])]
     pub(crate) model: Option<PathBuf>,
+    /// Instead of a network measure pictures that were made already, such as the derivatives of a
+    /// run; an original of which there is none counts as --input has it
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["model", "samples"])]
+    pub(crate) pictures: Option<PathBuf>,
     /// Instead of a network measure a folder of pictures that a generator made, as a set, against
     /// those in --data
     #[arg(long, value_name = "FOLDER", conflicts_with = "model")]
     pub(crate) samples: Option<PathBuf>,
     /// Compare samples by the features of this network, `SqueezeNet` or VGG as torchvision has them
-    /// [default: pooled pixels, which know tone and composition only]
-    #[arg(long, value_name = "FILE", requires = "samples")]
+    /// [default: pooled pixels, which know tone and composition only]; the network of LPIPS
+    #[arg(long, value_name = "FILE")]
     pub(crate) features: Option<PathBuf>,
-    /// The weights of LPIPS for `SqueezeNet` 1.1: measure how varied samples are by it
+    /// The weights of LPIPS for `SqueezeNet` 1.1: measure how different pictures look from their
+    /// originals by it, and how varied samples are
     #[arg(long, value_name = "FILE", requires = "features")]
     pub(crate) heads: Option<PathBuf>,
     /// Bring samples and data to squares of so many pixels
@@ -505,9 +516,13 @@ pub(crate) struct EvalArgs {
     /// Measure these only; can be repeated [default: all]
     #[arg(long, value_enum)]
     pub(crate) metric: Vec<Metric>,
-    /// Measure another way of enlarging beside the network
+    /// Measure something else beside it; can be repeated
     #[arg(long, value_enum)]
-    pub(crate) compare: Option<Other>,
+    pub(crate) compare: Vec<Other>,
+    /// Round what is enlarged before the network to 8 bits, as published figures of VDSR and its
+    /// kind were taken
+    #[arg(long)]
+    pub(crate) rounded: bool,
     /// Write the table as CSV, too
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
@@ -526,13 +541,17 @@ pub(crate) enum Metric {
     Psnr,
     /// Structural similarity, the mean of red, green and blue, 0 to 1
     Ssim,
+    /// LPIPS by `SqueezeNet`, 0 for pictures that look the same; needs --features and --heads
+    Lpips,
 }
 
 /// What a network can be compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Other {
-    /// Bicubic interpolation (Keys, a = -0.5)
+    /// Bicubic interpolation of what is given (Keys, a = -0.5)
     Bicubic,
+    /// What is given, where it has the size of the original
+    Input,
 }
 
 /// `fonds bench`.

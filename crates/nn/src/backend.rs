@@ -66,7 +66,8 @@ impl fmt::Display for DeviceChoice {
     }
 }
 
-/// In what numbers a network computes on a GPU. The CPU engine computes in 32 bits.
+/// In what numbers a network computes on a GPU. What the CPU engine computes in is up to its
+/// [`Precision`](crate::engine::Precision).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NumberType {
     /// 32-bit floats.
@@ -227,7 +228,7 @@ impl Backend {
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Engine(engine) => write!(f, "cpu ({})", engine.kernel()),
+            Self::Engine(engine) => write!(f, "cpu ({})", engine.settings()),
             Self::Tensors { device, dtype } => {
                 let name = match device.location() {
                     candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),

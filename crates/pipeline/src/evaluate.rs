@@ -13,10 +13,12 @@ use fonds_image::decode::Document;
 use fonds_image::ops::{Filter, Resize, Target};
 use fonds_image::{color, encode};
 use fonds_nn::metrics;
+use fonds_nn::network::Enlargement;
 use fonds_restore::tasks::{Task, TaskSettings};
-use fonds_restore::zoo::{Description, Options};
+use fonds_restore::zoo::Options;
 
 use crate::networks::{Networks, told};
+use crate::perception::Perception;
 
 /// What is to be measured.
 #[derive(Debug, Clone, Default)]
@@ -36,8 +38,22 @@ pub struct EvalOptions {
     pub border: Option<usize>,
     /// Standard deviation of the noise in 8-bit code values, for networks that want to be told.
     pub noise: Option<f32>,
-    /// Measure bicubic interpolation, too.
+    /// Pictures that were made already, under the names of the originals (or with more behind
+    /// them, as derivatives have): they are measured instead of a network. Where there is none of an
+    /// original, the one of [`EvalOptions::input`] was left as it is and counts.
+    pub pictures: Option<PathBuf>,
+    /// Measure bicubic interpolation of what is given, too.
     pub bicubic: bool,
+    /// Measure what is given, too, where it has the size of the original.
+    pub untouched: bool,
+    /// Give a network that sharpens what was enlarged before the bicubic enlargement in 8 bits a
+    /// sample, as published figures of such networks were often taken; fonds itself does not round
+    /// between the two.
+    pub rounded: bool,
+    /// The network that LPIPS compares by, `SqueezeNet` 1.1.
+    pub features: Option<PathBuf>,
+    /// The weights of LPIPS, which is measured when they are given.
+    pub heads: Option<PathBuf>,
 }
 
 /// How close a picture is to its original.
@@ -51,26 +67,22 @@ pub struct Scores {
     pub psnr: f64,
     /// Structural similarity, the mean of the channels.
     pub ssim: f64,
+    /// LPIPS, where it was asked for: 0 for pictures that look the same.
+    pub lpips: Option<f64>,
 }
 
 impl Scores {
     /// The mean of several; `None` of none.
     pub fn mean(all: impl Iterator<Item = Self>) -> Option<Self> {
-        let mut sum = [0.0; 4];
-        let mut count = 0.0;
-        for scores in all {
-            let values = [scores.psnr_y, scores.ssim_y, scores.psnr, scores.ssim];
-            for (sum, value) in sum.iter_mut().zip(values) {
-                *sum += value;
-            }
-            count += 1.0;
-        }
-        let [psnr_y, ssim_y, psnr, ssim] = sum.map(|sum| sum / count);
-        (count > 0.0).then_some(Self {
-            psnr_y,
-            ssim_y,
-            psnr,
-            ssim,
+        let all: Vec<Self> = all.collect();
+        let mean = |of: fn(&Self) -> f64| all.iter().map(of).sum::<f64>() / all.len() as f64;
+        let lpips: Option<Vec<f64>> = all.iter().map(|scores| scores.lpips).collect();
+        (!all.is_empty()).then(|| Self {
+            psnr_y: mean(|scores| scores.psnr_y),
+            ssim_y: mean(|scores| scores.ssim_y),
+            psnr: mean(|scores| scores.psnr),
+            ssim: mean(|scores| scores.ssim),
+            lpips: lpips.map(|all| all.iter().sum::<f64>() / all.len() as f64),
         })
     }
 }
@@ -82,10 +94,12 @@ pub struct EvalRow {
     pub picture: String,
     /// Size of the original in pixels.
     pub size: (u32, u32),
-    /// The network's picture.
-    pub network: Scores,
+    /// The network's picture, or the one that was made before.
+    pub made: Scores,
     /// Bicubic interpolation, when asked for.
     pub bicubic: Option<Scores>,
+    /// What was given, when asked for.
+    pub input: Option<Scores>,
     /// How long the network took.
     pub took: Duration,
 }
@@ -93,8 +107,8 @@ pub struct EvalRow {
 /// A set of pictures, measured.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
-    /// The network.
-    pub description: Description,
+    /// What was measured: a network's architecture, or pictures.
+    pub name: String,
     /// How many times it enlarged.
     pub scale: usize,
     /// Pixels that were left out at each edge.
@@ -121,6 +135,9 @@ pub fn evaluate(
     options: &EvalOptions,
     mut on_row: impl FnMut(&EvalRow),
 ) -> Result<Evaluation> {
+    if let Some(folder) = &options.pictures {
+        return evaluate_made(folder, options, on_row);
+    }
     let file = options.model.to_string_lossy();
     let asked = Options {
         scale: options.scale,
@@ -130,21 +147,36 @@ pub fn evaluate(
     let description = recognized
         .description()
         .map_err(|error| told(error, &file))?;
-    let settings = TaskSettings {
+    let mut settings = TaskSettings {
         scale: options.scale,
         noise: options.noise,
         ..TaskSettings::default()
     };
     let scale = Task::check(&description, &settings)?;
+    if options.rounded {
+        if description.interface.enlargement != Enlargement::Before {
+            let message = "the network enlarges itself: nothing is rounded before it";
+            let error = Error::new(Code::InvalidRequest, message).at_path(&options.model);
+            return Err(error.hint("leave --rounded out"));
+        }
+        settings.scale = Some(1);
+    }
     let pairs = pairs(options)?;
+    let perception = Perception::open(options.features.as_deref(), options.heads.as_deref())?;
     let network = networks
         .load(&recognized)
         .map_err(|error| told(error, &file))?;
     let task = Task::new(network, Arc::new(description.clone()), settings)?;
     let border = options.border.unwrap_or(if scale > 1 { scale } else { 0 });
+    let measuring = Measuring {
+        scale: scale as u32,
+        border,
+        options,
+        perception,
+    };
     let mut rows = Vec::new();
     for pair in &pairs {
-        if let Some(row) = measure(&task, pair, border, options.bicubic)? {
+        if let Some(row) = measuring.network(&task, pair)? {
             on_row(&row);
             rows.push(row);
         }
@@ -155,47 +187,183 @@ pub fn evaluate(
         return Err(error.hint("give --scale, or the folder of the pairs that the network is for"));
     }
     Ok(Evaluation {
-        description,
+        name: description.architecture.to_owned(),
         scale,
         border,
         rows,
     })
 }
 
-/// Measures a pair; `None` when it is one of another scale.
-fn measure(task: &Task, pair: &Pair, border: usize, bicubic: bool) -> Result<Option<EvalRow>> {
-    let original = read(&pair.original)?;
-    let given = read(&pair.given)?;
-    let scale = task.scale() as u32;
-    let size = (original.width(), original.height());
-    // Originals are cut to whole multiples, at right and bottom.
-    let fits = |large: u32, small: u32| large / scale == small;
-    if !fits(size.0, given.width()) || !fits(size.1, given.height()) {
-        return Ok(None);
-    }
-    let small = given.width().min(given.height()) * scale;
-    if (small as usize) < 2 * border + metrics::SSIM_MIN_SIDE {
-        let message = format!("a picture of {} × {} pixels is too small", size.0, size.1);
-        let error = Error::new(Code::InvalidRequest, message).at_path(&pair.original);
-        return Err(error.hint("give a smaller --border"));
-    }
-    let beside = if bicubic {
-        Some(scores(&enlarged(&given, scale)?, &original, border)?)
-    } else {
-        None
+/// Measures pictures that were made already.
+fn evaluate_made(
+    folder: &Path,
+    options: &EvalOptions,
+    mut on_row: impl FnMut(&EvalRow),
+) -> Result<Evaluation> {
+    let scale = options.scale.unwrap_or(1);
+    let measuring = Measuring {
+        scale: scale as u32,
+        border: options.border.unwrap_or(if scale > 1 { scale } else { 0 }),
+        options,
+        perception: Perception::open(options.features.as_deref(), options.heads.as_deref())?,
     };
-    let start = Instant::now();
-    let made = task
-        .apply(&given)
-        .map_err(|error| error.at_path(&pair.given))?;
-    let took = start.elapsed();
-    Ok(Some(EvalRow {
-        picture: pair.name.clone(),
-        size,
-        network: scores(&made.raster, &original, border)?,
-        bicubic: beside,
-        took,
-    }))
+    let made = files(folder)?;
+    let given = options.input.as_deref().map(files).transpose()?;
+    let mut rows = Vec::new();
+    for original in files(&options.data)? {
+        let of = |all: &[PathBuf]| named_alike(&options.data, &original, all);
+        let (made, given) = (of(&made), given.as_deref().and_then(of));
+        let Some(pair) = made.or_else(|| given.clone()) else {
+            continue;
+        };
+        let given = given.map(|pair| pair.given);
+        let row = measuring.made(&pair, given.as_deref())?;
+        on_row(&row);
+        rows.push(row);
+    }
+    if rows.is_empty() {
+        let message = "no picture has the name of an original";
+        let error = Error::new(Code::InvalidRequest, message).at_path(folder);
+        return Err(error.hint("a picture is named as its original in --data, or begins so"));
+    }
+    Ok(Evaluation {
+        name: "pictures".to_owned(),
+        scale,
+        border: measuring.border,
+        rows,
+    })
+}
+
+/// How pairs are measured.
+struct Measuring<'a> {
+    scale: u32,
+    border: usize,
+    options: &'a EvalOptions,
+    perception: Option<Perception>,
+}
+
+impl Measuring<'_> {
+    /// Measures what a network makes of a pair; `None` when it is one of another scale.
+    fn network(&self, task: &Task, pair: &Pair) -> Result<Option<EvalRow>> {
+        let original = read(&pair.original)?;
+        let given = read(&pair.given)?;
+        let size = (original.width(), original.height());
+        // Originals are cut to whole multiples, at right and bottom.
+        let fits = |large: u32, small: u32| large / self.scale == small;
+        if !fits(size.0, given.width()) || !fits(size.1, given.height()) {
+            return Ok(None);
+        }
+        let small = (given.width() * self.scale, given.height() * self.scale);
+        self.large_enough(&pair.original, small)?;
+        let (bicubic, input) = self.beside(&given, &original)?;
+        let given = if self.options.rounded {
+            enlarged(&given, self.scale)?
+        } else {
+            given
+        };
+        let start = Instant::now();
+        let made = task.apply(&given);
+        let made = made.map_err(|error| error.at_path(&pair.given))?;
+        let took = start.elapsed();
+        Ok(Some(EvalRow {
+            picture: pair.name.clone(),
+            size,
+            made: self.scores(&made.raster, &original)?,
+            bicubic,
+            input,
+            took,
+        }))
+    }
+
+    /// Measures a picture that was made before, and what it was made of.
+    fn made(&self, pair: &Pair, given: Option<&Path>) -> Result<EvalRow> {
+        let original = read(&pair.original)?;
+        let made = read(&pair.given)?;
+        let size = (original.width(), original.height());
+        if made.width() > size.0 || made.height() > size.1 {
+            let message = format!(
+                "a picture of {} × {} pixels was made of an original of {} × {}",
+                made.width(),
+                made.height(),
+                size.0,
+                size.1
+            );
+            let error = Error::new(Code::InvalidRequest, message).at_path(&pair.given);
+            return Err(error.hint("measure pictures of the size of their originals"));
+        }
+        self.large_enough(&pair.original, (made.width(), made.height()))?;
+        let (bicubic, input) = match given {
+            Some(given) => self.beside(&read(given)?, &original)?,
+            None => (None, None),
+        };
+        Ok(EvalRow {
+            picture: pair.name.clone(),
+            size,
+            made: self.scores(&made, &original)?,
+            bicubic,
+            input,
+            took: Duration::ZERO,
+        })
+    }
+
+    fn large_enough(&self, path: &Path, (width, height): (u32, u32)) -> Result<()> {
+        if width.min(height) as usize >= 2 * self.border + metrics::SSIM_MIN_SIDE {
+            return Ok(());
+        }
+        let message = format!("a picture of {width} × {height} pixels is too small");
+        let error = Error::new(Code::InvalidRequest, message).at_path(path);
+        Err(error.hint("give a smaller --border"))
+    }
+
+    /// What is measured beside: bicubic interpolation, and what was given.
+    fn beside(
+        &self,
+        given: &Raster,
+        original: &Raster,
+    ) -> Result<(Option<Scores>, Option<Scores>)> {
+        let bicubic = if self.options.bicubic {
+            Some(self.scores(&enlarged(given, self.scale)?, original)?)
+        } else {
+            None
+        };
+        let same = (given.width(), given.height()) == (original.width(), original.height());
+        let input = if self.options.untouched && same {
+            Some(self.scores(given, original)?)
+        } else {
+            None
+        };
+        Ok((bicubic, input))
+    }
+
+    fn scores(&self, made: &Raster, original: &Raster) -> Result<Scores> {
+        let (width, height) = (made.width() as usize, made.height() as usize);
+        let (a, b) = (rgb(made, width, height)?, rgb(original, width, height)?);
+        let cropped = |samples: &[u8]| {
+            metrics::Picture::from_u8(samples, width, height, 3)?.cropped(self.border)
+        };
+        let (a, b) = (cropped(&a)?, cropped(&b)?);
+        let lpips = match &self.perception {
+            Some(perception) => {
+                let size = (a.width(), a.height());
+                Some(perception.distance(size, &unit(&a), &unit(&b))?)
+            }
+            None => None,
+        };
+        let (luma_a, luma_b) = (a.luminance(), b.luminance());
+        Ok(Scores {
+            psnr_y: metrics::psnr(&luma_a, &luma_b)?,
+            ssim_y: metrics::ssim(&luma_a, &luma_b)?,
+            psnr: metrics::psnr(&a, &b)?,
+            ssim: metrics::ssim(&a, &b)?,
+            lpips,
+        })
+    }
+}
+
+/// Planes from 0 to 1, one after the other.
+fn unit(picture: &metrics::Picture) -> Vec<f32> {
+    let planes = picture.planes().iter().flatten();
+    planes.map(|value| value / 255.0).collect()
 }
 
 fn enlarged(given: &Raster, scale: u32) -> Result<Raster> {
@@ -228,21 +396,6 @@ fn read(path: &Path) -> Result<Raster> {
     };
     let format = PixelFormat::new(Depth::U8, raster.format().model, false);
     Ok(encode::convert(raster, format).with_icc(None))
-}
-
-fn scores(made: &Raster, original: &Raster, border: usize) -> Result<Scores> {
-    let (width, height) = (made.width() as usize, made.height() as usize);
-    let (a, b) = (rgb(made, width, height)?, rgb(original, width, height)?);
-    let cropped =
-        |samples: &[u8]| metrics::Picture::from_u8(samples, width, height, 3)?.cropped(border);
-    let (a, b) = (cropped(&a)?, cropped(&b)?);
-    let (luma_a, luma_b) = (a.luminance(), b.luminance());
-    Ok(Scores {
-        psnr_y: metrics::psnr(&luma_a, &luma_b)?,
-        ssim_y: metrics::ssim(&luma_a, &luma_b)?,
-        psnr: metrics::psnr(&a, &b)?,
-        ssim: metrics::ssim(&a, &b)?,
-    })
 }
 
 /// Interleaved red, green and blue of the upper left part of a picture; gray is repeated.
@@ -304,9 +457,15 @@ fn beside(root: &Path, path: &Path) -> Option<Pair> {
     })
 }
 
-/// A picture of the same stem, or of the stem with `x` and a number behind it.
+/// A picture of the same stem, of the stem with `x` and a number behind it, or of the whole name with
+/// more behind it, as derivatives have (`a.png.clear.png`).
 fn named_alike(root: &Path, original: &Path, given: &[PathBuf]) -> Option<Pair> {
     let stem = original.file_stem()?.to_str()?;
+    let whole = format!("{}.", original.file_name()?.to_str()?);
+    let derived = |path: &&PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(&whole))
+    };
     let alike = |path: &&PathBuf| {
         let other = path.file_stem().and_then(|stem| stem.to_str());
         other
@@ -317,7 +476,7 @@ fn named_alike(root: &Path, original: &Path, given: &[PathBuf]) -> Option<Pair> 
                     || (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
             })
     };
-    let given = given.iter().find(alike)?;
+    let given = given.iter().find(|path| alike(path) || derived(path))?;
     Some(Pair {
         name: shown(root, &original.with_extension("")),
         original: original.to_owned(),
@@ -432,6 +591,7 @@ mod tests {
             ssim_y: 0.5,
             psnr,
             ssim: 1.0,
+            lpips: Some(psnr / 100.0),
         };
         assert_eq!(Scores::mean([].into_iter()), None);
         let mean = Scores::mean([scores(20.0), scores(30.0)].into_iter());

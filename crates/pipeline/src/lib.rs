@@ -42,6 +42,8 @@ mod model;
 mod networks;
 #[cfg(feature = "restore")]
 mod pack;
+#[cfg(feature = "restore")]
+mod perception;
 mod picture;
 mod plan;
 mod reader;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use fonds_core::{Code, Error, Result};
 use fonds_nn::backend::{Backend, DeviceChoice, NumberType};
 use fonds_nn::compute::{Lanes, OnLanes};
-use fonds_nn::engine::{Engine, Kernel};
+use fonds_nn::engine::{Algorithm, Engine, Kernel, Precision, Settings};
 use fonds_nn::network::Network;
 use fonds_nn::weights::Checkpoint;
 use fonds_restore::zoo::{self, Options, Recognized};
@@ -41,8 +41,11 @@ pub struct NetworkOptions {
     pub device: DeviceChoice,
     /// The code path of the CPU engine; the fastest that the processor has when absent.
     pub kernel: Option<Kernel>,
-    /// In what numbers GPUs compute.
+    /// In what numbers GPUs compute; bf16 also is what the CPU multiplies in (see
+    /// [`Precision::Bf16`]), which has 32 bits else.
     pub numbers: NumberType,
+    /// On the CPU: convolutions term by term ([`Algorithm::Direct`]), without Winograd's shortcut.
+    pub direct: bool,
 }
 
 /// What the network steps of a registry share.
@@ -76,9 +79,21 @@ impl Networks {
             device,
             kernel,
             numbers,
+            direct,
             ..
         } = &self.options;
-        let engine = Engine::new(kernel.unwrap_or_else(Kernel::detect));
+        let engine = Engine::with(Settings {
+            precision: match numbers {
+                NumberType::Bf16 => Precision::Bf16,
+                NumberType::F32 | NumberType::F16 => Precision::F32,
+            },
+            algorithm: if *direct {
+                Algorithm::Direct
+            } else {
+                Algorithm::Auto
+            },
+            kernel: kernel.unwrap_or_else(Kernel::detect),
+        });
         let found = Backend::choose(device, &engine, *numbers).map_err(absent)?;
         let gpus = found.iter().filter(|backend| backend.is_gpu()).count();
         self.turns.open((gpus * PICTURES_PER_GPU).max(1));
@@ -97,7 +112,7 @@ impl Networks {
             match backend {
                 Backend::Engine(engine) => {
                     devices.push("cpu".to_owned());
-                    engine.kernel().as_str().clone_into(&mut kernel);
+                    kernel = engine.settings().to_string();
                 }
                 Backend::Tensors { .. } => devices.push(backend.to_string()),
             }

@@ -13,7 +13,13 @@ use crate::exit::{Exit, Outcome};
 use crate::{commands, report};
 
 /// All metrics, in the order of their columns.
-const ALL: [Metric; 4] = [Metric::PsnrY, Metric::SsimY, Metric::Psnr, Metric::Ssim];
+const ALL: [Metric; 5] = [
+    Metric::PsnrY,
+    Metric::SsimY,
+    Metric::Psnr,
+    Metric::Ssim,
+    Metric::Lpips,
+];
 
 pub(crate) fn eval(args: &EvalArgs) -> Outcome {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -29,26 +35,65 @@ pub(crate) fn eval(args: &EvalArgs) -> Outcome {
         scale: args.scale.map(usize::from),
         border: args.border,
         noise: args.sigma,
-        bicubic: args.compare == Some(Other::Bicubic),
+        pictures: args.pictures.clone(),
+        bicubic: args.compare.contains(&Other::Bicubic),
+        untouched: args.compare.contains(&Other::Input),
+        rounded: args.rounded,
+        features: args.features.clone(),
+        heads: args.heads.clone(),
     };
     let networks = Networks::new(args.networks.options(PathBuf::new()));
-    let metrics = if args.metric.is_empty() {
-        &ALL
-    } else {
-        &args.metric[..]
-    };
+    let metrics = metrics(args)?;
     let found = evaluate(&networks, &options, |row| {
-        report::error_line(&format!(
-            "{} in {:.1} s",
-            row.picture,
-            row.took.as_secs_f64()
-        ));
+        if args.pictures.is_none() {
+            report::error_line(&format!(
+                "{} in {:.1} s",
+                row.picture,
+                row.took.as_secs_f64()
+            ));
+        }
     })?;
-    report::raw(&table(&found, metrics));
+    let made = if args.pictures.is_some() {
+        "made"
+    } else {
+        "network"
+    };
+    report::raw(&table(&found, &metrics, made));
+    worse(&found);
     if let Some(path) = &args.csv {
-        write(path, &csv(&found, metrics))?;
+        write(path, &csv(&found, &metrics, made))?;
     }
     Ok(Exit::Done)
+}
+
+/// Says how many pictures are further from their originals than what was given.
+fn worse(found: &Evaluation) {
+    let pairs = found.rows.iter();
+    let pairs = pairs.filter_map(|row| Some((row.made.psnr, row.input?.psnr)));
+    let pairs: Vec<(f64, f64)> = pairs.collect();
+    if pairs.is_empty() {
+        return;
+    }
+    let worse = pairs.iter().filter(|(made, input)| made < input).count();
+    report::line(&format!(
+        "\n{worse} of {} pictures have a lower psnr than their input",
+        pairs.len()
+    ));
+}
+
+/// What is measured: what was asked for, or all that can be.
+fn metrics(args: &EvalArgs) -> Result<Vec<Metric>, Error> {
+    let asked = args.features.is_some() || args.metric.contains(&Metric::Lpips);
+    if args.heads.is_none() && asked {
+        let message = "LPIPS was asked for without its weights";
+        let error = Error::new(Code::InvalidRequest, message);
+        return Err(error.hint("give SqueezeNet 1.1 by --features and LPIPS' weights by --heads"));
+    }
+    if !args.metric.is_empty() {
+        return Ok(args.metric.clone());
+    }
+    let possible = |metric: &Metric| *metric != Metric::Lpips || args.heads.is_some();
+    Ok(ALL.into_iter().filter(possible).collect())
 }
 
 /// Samples against data, as a set.
@@ -103,6 +148,7 @@ fn name(metric: Metric) -> &'static str {
         Metric::SsimY => "ssim_y",
         Metric::Psnr => "psnr",
         Metric::Ssim => "ssim",
+        Metric::Lpips => "lpips",
     }
 }
 
@@ -113,6 +159,9 @@ fn figure(metric: Metric, scores: &Scores) -> String {
         Metric::SsimY => format!("{:.4}", scores.ssim_y),
         Metric::Psnr => format!("{:.2}", scores.psnr),
         Metric::Ssim => format!("{:.4}", scores.ssim),
+        Metric::Lpips => scores
+            .lpips
+            .map_or_else(String::new, |lpips| format!("{lpips:.4}")),
     }
 }
 
@@ -120,16 +169,19 @@ fn figure(metric: Metric, scores: &Scores) -> String {
 type Way = (&'static str, fn(&EvalRow) -> Option<Scores>);
 
 /// What is measured on each picture, under its name.
-fn ways(found: &Evaluation) -> Vec<Way> {
-    let mut ways: Vec<Way> = vec![("network", |row| Some(row.network))];
+fn ways(found: &Evaluation, made: &'static str) -> Vec<Way> {
+    let mut ways: Vec<Way> = vec![(made, |row| Some(row.made))];
     if found.rows.iter().any(|row| row.bicubic.is_some()) {
         ways.push(("bicubic", |row| row.bicubic));
+    }
+    if found.rows.iter().any(|row| row.input.is_some()) {
+        ways.push(("input", |row| row.input));
     }
     ways
 }
 
 /// Lines of picture, size, way and figures; the means come last.
-fn lines(found: &Evaluation, metrics: &[Metric]) -> Vec<Vec<String>> {
+fn lines(found: &Evaluation, metrics: &[Metric], made: &'static str) -> Vec<Vec<String>> {
     let figures = |scores: &Scores| {
         metrics
             .iter()
@@ -137,7 +189,7 @@ fn lines(found: &Evaluation, metrics: &[Metric]) -> Vec<Vec<String>> {
             .collect()
     };
     let mut lines = Vec::new();
-    for (way, scores) in ways(found) {
+    for (way, scores) in ways(found, made) {
         for row in &found.rows {
             if let Some(scores) = scores(row) {
                 let size = format!("{}x{}", row.size.0, row.size.1);
@@ -147,7 +199,7 @@ fn lines(found: &Evaluation, metrics: &[Metric]) -> Vec<Vec<String>> {
             }
         }
     }
-    for (way, scores) in ways(found) {
+    for (way, scores) in ways(found, made) {
         if let Some(mean) = Scores::mean(found.rows.iter().filter_map(scores)) {
             let mut line = vec!["mean".to_owned(), String::new(), way.to_owned()];
             line.append(&mut figures(&mean));
@@ -163,9 +215,9 @@ fn header(metrics: &[Metric]) -> Vec<String> {
     header
 }
 
-fn table(found: &Evaluation, metrics: &[Metric]) -> String {
+fn table(found: &Evaluation, metrics: &[Metric], made: &'static str) -> String {
     let mut rows = vec![header(metrics)];
-    rows.append(&mut lines(found, metrics));
+    rows.append(&mut lines(found, metrics, made));
     let mut widths = vec![0; rows[0].len()];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -174,7 +226,7 @@ fn table(found: &Evaluation, metrics: &[Metric]) -> String {
     }
     let mut text = format!(
         "{}, ×{}, {} pixels left out at each edge\n\n",
-        found.description.architecture, found.scale, found.border
+        found.name, found.scale, found.border
     );
     for row in rows {
         let mut line = String::new();
@@ -190,9 +242,9 @@ fn table(found: &Evaluation, metrics: &[Metric]) -> String {
     text
 }
 
-fn csv(found: &Evaluation, metrics: &[Metric]) -> String {
+fn csv(found: &Evaluation, metrics: &[Metric], made: &'static str) -> String {
     let mut text = String::new();
-    let rows = std::iter::once(header(metrics)).chain(lines(found, metrics));
+    let rows = std::iter::once(header(metrics)).chain(lines(found, metrics, made));
     for row in rows {
         let cells: Vec<String> = row.iter().map(|cell| quoted(cell)).collect();
         text.push_str(&cells.join(","));

@@ -362,9 +362,91 @@ fn eval() {
             assert!(ended.stdout.contains(cell), "{cell}: {}", ended.stdout);
         }
     }
+    let rounded = [
+        "eval",
+        "--model",
+        "p/off.safetensors",
+        "--data",
+        "set",
+        "--rounded",
+    ];
+    let wrong = bench.fonds(&rounded);
+    assert_eq!(wrong.code, 2, "{}", wrong.all());
+    assert!(wrong.stderr.contains("the network enlarges itself"));
+    let wrong = bench.fonds(&[
+        "eval",
+        "--model",
+        "p/off.safetensors",
+        "--data",
+        "set",
+        "--metric",
+        "lpips",
+    ]);
+    assert_eq!(wrong.code, 2, "{}", wrong.all());
+    assert!(wrong.stderr.contains("--heads"), "{}", wrong.stderr);
     let wrong = bench.fonds(&["eval", "--model", "p/nothing.pth", "--data", "set"]);
     assert_eq!(wrong.code, 8, "{}", wrong.all());
     let wrong = bench.fonds(&["eval", "--model", "p/off.safetensors", "--data", "in"]);
+    assert_eq!(wrong.code, 2, "{}", wrong.all());
+}
+
+#[test]
+fn pictures_that_were_made_are_measured_and_untouched_ones_count_as_they_were() {
+    let bench = bench();
+    let shifted = |picture: &[u8], by: u8| {
+        let mut picture = picture.to_vec();
+        let start = picture.len() - 30 * 24 * 3;
+        picture[start..]
+            .iter_mut()
+            .for_each(|sample| *sample = *sample / 2 + by);
+        picture
+    };
+    for (name, made) in [("a", Some(2)), ("b", Some(8)), ("c", None)] {
+        let picture = picture(30, 24, 5);
+        bench.write(&format!("originals/{name}.ppm"), &shifted(&picture, 0));
+        bench.write(&format!("damaged/{name}.ppm"), &shifted(&picture, 4));
+        if let Some(by) = made {
+            bench.write(&format!("out/{name}.ppm.clear.ppm"), &shifted(&picture, by));
+        }
+    }
+    let ended = bench.fonds(&[
+        "eval",
+        "--pictures",
+        "out",
+        "--data",
+        "originals",
+        "--input",
+        "damaged",
+        "--compare",
+        "input",
+        "--metric",
+        "psnr",
+        "--csv",
+        "made.csv",
+    ]);
+    assert_eq!(ended.code, 0, "{}", ended.all());
+    let csv = std::fs::read_to_string(bench.path("made.csv")).unwrap();
+    let lines: Vec<&str> = csv.lines().collect();
+    // All samples are off by 2, by 8, and by 4.
+    let expected = [
+        "a,30x24,made,42.11",
+        "b,30x24,made,30.07",
+        "c,30x24,made,36.09",
+        "a,30x24,input,36.09",
+        "b,30x24,input,36.09",
+        "c,30x24,input,36.09",
+        "mean,,made,36.09",
+        "mean,,input,36.09",
+    ];
+    assert_eq!(lines[1..], expected, "{csv}");
+    assert!(
+        ended
+            .stdout
+            .contains("1 of 3 pictures have a lower psnr than their input"),
+        "{}",
+        ended.stdout
+    );
+    let wrong = bench.fonds(&["eval", "--pictures", "p", "--data", "originals"]);
     assert_eq!(wrong.code, 2, "{}", wrong.all());
 }
 

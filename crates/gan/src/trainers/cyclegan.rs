@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use fonds_core::{Code, Error, Result, Seed};
 use fonds_nn::error::TensorResult;
 use fonds_nn::loss::{PixelLoss, weighted};
-use fonds_nn::network::{Network, Range};
+use fonds_nn::network::Network;
 use fonds_nn::train::{
     Batch, Chance, Export, Learner, Lesson, State, Terms, Trainer, Verdict, export, for_use,
     forward, into_range, rows, translate,
@@ -195,8 +195,9 @@ impl Trainer for CycleGan {
     fn step(&mut self, batch: &Batch, step: u64) -> Result<Terms> {
         let parameters = self.a_to_b.parameters();
         let batch = batch.to(parameters.dtype(), parameters.device())?;
-        let a = into_range(batch.kind(0)?, Range::Signed)?;
-        let b = into_range(batch.kind(1)?, Range::Signed)?;
+        let range = self.setup.generator.range();
+        let a = into_range(batch.kind(0)?, range)?;
+        let b = into_range(batch.kind(1)?, range)?;
         let mut terms = Terms::default();
         let [made_b, made_a] = self.teach_generators(&a, &b, &mut terms, step)?;
         let mut chance = Chance::at(self.seed, "pool", step);

@@ -20,7 +20,7 @@ pub use noise::{Noise, NoiseSetup, NoiseSource, Penalty, sample};
 pub use pix2pix::{Pix2Pix, Pix2PixSetup};
 pub use pool::Pool;
 pub use super_resolution::{Adversarial, SuperResolution, SuperResolutionSetup, Supervision};
-pub use translator::Translator;
+pub use translator::{FullSize, Translator};
 
 use std::sync::Arc;
 

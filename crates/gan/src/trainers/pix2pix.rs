@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Tensor};
 use fonds_core::{Code, Error, Result, Seed};
 use fonds_nn::error::TensorResult;
 use fonds_nn::loss::{PixelLoss, weighted};
-use fonds_nn::network::{Network, Range};
+use fonds_nn::network::Network;
 use fonds_nn::train::{
     Batch, Chance, Export, Learner, Lesson, State, Terms, Trainer, Verdict, export, for_use,
     forward, into_range, rows, translate,
@@ -155,8 +155,9 @@ impl Trainer for Pix2Pix {
     fn step(&mut self, batch: &Batch, step: u64) -> Result<Terms> {
         let parameters = self.generator.parameters();
         let batch = batch.to(parameters.dtype(), parameters.device())?;
-        let source = into_range(batch.kind(0)?, Range::Signed)?;
-        let target = into_range(batch.kind(1)?, Range::Signed)?;
+        let range = self.setup.generator.range();
+        let source = into_range(batch.kind(0)?, range)?;
+        let target = into_range(batch.kind(1)?, range)?;
         *self.dropout.lock().unwrap_or_else(PoisonError::into_inner) =
             Chance::at(self.seed, "dropout", step);
         let fake = forward(&self.generator, &*self.generator.live()?, &source)?;

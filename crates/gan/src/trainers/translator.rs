@@ -1,13 +1,14 @@
 //! Generators from picture to picture, as pix2pix and `CycleGAN` train them.
 
+use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use fonds_core::{Result, Seed};
 use fonds_nn::layers::BatchNormMode;
-use fonds_nn::network::Network;
+use fonds_nn::network::{Network, Range};
 use fonds_nn::train::{Chance, Make};
 use fonds_nn::weights::Tensors;
-use fonds_nn::{Backend, VarBuilder};
+use fonds_nn::{Backend, VarBuilder, load};
 
 use super::judge::in_training;
 use super::maker;
@@ -15,13 +16,38 @@ use crate::models::normalization::Normalization;
 use crate::models::pix2pix_unet::Dropout;
 use crate::models::{cyclegan_resnet, pix2pix_unet};
 
-/// A generator from −1..1 to −1..1, of the same size.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A generator that keeps the size of pictures.
+#[derive(Debug, Clone)]
 pub enum Translator {
     /// A U-Net down to a few pixels.
     Unet(pix2pix_unet::Config),
     /// Residual blocks at a quarter of the size.
     ResNet(cyclegan_resnet::Config),
+    /// A network that works at full size, such as one that restoration uses.
+    Full(FullSize),
+}
+
+/// A network from picture to picture that is the same in training and in use.
+#[derive(Clone)]
+pub struct FullSize {
+    /// What it is called.
+    pub name: &'static str,
+    /// Channels that go in and come out.
+    pub channels: usize,
+    /// The values of its pictures.
+    pub range: Range,
+    /// Builds it.
+    pub make: Make<dyn Network>,
+}
+
+impl fmt::Debug for FullSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FullSize")
+            .field("name", &self.name)
+            .field("channels", &self.channels)
+            .field("range", &self.range)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Translator {
@@ -30,6 +56,7 @@ impl Translator {
         match self {
             Self::Unet(_) => "pix2pix U-Net",
             Self::ResNet(_) => "CycleGAN generator",
+            Self::Full(network) => network.name,
         }
     }
 
@@ -38,6 +65,15 @@ impl Translator {
         match self {
             Self::Unet(config) => [config.in_channels, config.out_channels],
             Self::ResNet(config) => [config.in_channels, config.out_channels],
+            Self::Full(network) => [network.channels; 2],
+        }
+    }
+
+    /// The values of the pictures that it takes and makes.
+    pub fn range(&self) -> Range {
+        match self {
+            Self::Unet(_) | Self::ResNet(_) => Range::Signed,
+            Self::Full(network) => network.range,
         }
     }
 
@@ -68,6 +104,7 @@ impl Translator {
                 };
                 Box::new(cyclegan_resnet::CycleGanResNet::new(&config, vb)?)
             }
+            Self::Full(network) => (network.make)(vb)?,
         })
     }
 
@@ -103,6 +140,13 @@ impl Translator {
                     &config, tensors, backend,
                 )?)
             }
+            Self::Full(network) => load::load(
+                network.name,
+                tensors,
+                backend,
+                |_| false,
+                |vb| (network.make)(vb),
+            )?,
         })
     }
 }

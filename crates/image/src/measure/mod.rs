@@ -116,6 +116,10 @@ pub enum Measure {
     Clipped,
     /// [`Measures::fading`].
     Fading,
+    /// Where the darkest half per cent of the luma ends, without the border, 0 to 1.
+    Black,
+    /// Where the brightest half per cent of the luma begins, without the border, 0 to 1.
+    White,
     /// [`damage`].
     Damage,
     /// [`Measures::border`].
@@ -124,7 +128,7 @@ pub enum Measure {
 
 impl Measure {
     /// All measures.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Blur,
         Self::Noise,
         Self::ChromaNoise,
@@ -133,6 +137,8 @@ impl Measure {
         Self::Cast,
         Self::Clipped,
         Self::Fading,
+        Self::Black,
+        Self::White,
         Self::Damage,
         Self::Border,
     ];
@@ -148,6 +154,8 @@ impl Measure {
             Self::Cast => "cast",
             Self::Clipped => "clipped",
             Self::Fading => "fading",
+            Self::Black => "black",
+            Self::White => "white",
             Self::Damage => "damage",
             Self::Border => "border",
         }
@@ -173,6 +181,12 @@ impl Measure {
             Self::Cast => "distance of the most neutral parts from gray in CIELAB units; above 12",
             Self::Clipped => "per cent of the pixels with a channel at either end of the range",
             Self::Fading => "share of the range that is left unused, 0 to 1; above 0.15 is faded",
+            Self::Black => {
+                "the luma that 0.5 % of the pixels lie below, 0 to 1; above 0.08 is gray"
+            }
+            Self::White => {
+                "the luma that 0.5 % of the pixels lie above, 0 to 1; below 0.97 is gray"
+            }
             Self::Damage => "share of the pixels that despeckle would repair, 0 to 1",
             Self::Border => "share of the area that crop takes for scanner bed or film rebate",
         }
@@ -252,7 +266,9 @@ pub fn value(raster: &Raster, measure: Measure) -> f64 {
         Measure::Blur => blur::laplacian_variance(&survey().luma),
         Measure::Skew => skew::find(&survey().luma).map_or(0.0, |skew| skew.degrees.abs()),
         Measure::Cast => cast::Cast::of(&survey().reduced).chroma,
-        Measure::Clipped | Measure::Fading | Measure::Border => framed_value(&survey(), measure),
+        Measure::Clipped | Measure::Fading | Measure::Black | Measure::White | Measure::Border => {
+            framed_value(&survey(), measure)
+        }
     }
 }
 
@@ -271,9 +287,12 @@ pub fn perceptual_hash(raster: &Raster) -> u64 {
 
 fn framed_value(survey: &Survey, measure: Measure) -> f64 {
     let frame = border::find(&survey.reduced, &survey.luma);
+    let tones = || tones::Tones::of(&survey.luma, frame.as_ref());
     match measure {
         Measure::Clipped => tones::clipped_percent(survey.raster, survey.frame_box(frame)),
-        Measure::Fading => tones::Tones::of(&survey.luma, frame.as_ref()).fading(),
+        Measure::Fading => tones().fading(),
+        Measure::Black => tones().ends().0,
+        Measure::White => tones().ends().1,
         _ => frame.map_or(0.0, |frame| frame.removed_share(&survey.reduced)),
     }
 }

@@ -48,9 +48,16 @@ impl Tones {
         255.0
     }
 
-    /// 1 − (p99.5 − p0.5) / 255.
+    /// The luma that half a per cent of the pixels lies below, and that above which half a per cent
+    /// lies, 0 to 1.
+    pub(crate) fn ends(&self) -> (f64, f64) {
+        (self.quantile(0.005) / 255.0, self.quantile(0.995) / 255.0)
+    }
+
+    /// The part of the range between 0 and 1 that lies beyond the ends.
     pub(crate) fn fading(&self) -> f64 {
-        1.0 - (self.quantile(0.995) - self.quantile(0.005)) / 255.0
+        let (black, white) = self.ends();
+        1.0 - (white - black)
     }
 }
 

@@ -64,6 +64,23 @@ impl Settings {
     }
 }
 
+impl std::fmt::Display for Settings {
+    /// The instructions, and what differs from the fastest way in 32 bits: `avx512`,
+    /// `avx512 direct`, `avx512 bf16`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kernel.as_str())?;
+        match self.algorithm {
+            Algorithm::Auto => {}
+            Algorithm::Direct => f.write_str(" direct")?,
+            Algorithm::Winograd => f.write_str(" winograd")?,
+        }
+        match self.precision {
+            Precision::F32 => Ok(()),
+            Precision::Bf16 => f.write_str(" bf16"),
+        }
+    }
+}
+
 /// Instructions and memory of the CPU engine; cheap to share.
 #[derive(Debug)]
 pub struct Engine {

@@ -66,11 +66,7 @@ struct Report(String);
 
 impl Report {
     fn add(&mut self, what: &str, deviation: Deviation) {
-        self.add_within(4.0, what, deviation);
-    }
-
-    fn add_within(&mut self, times: f64, what: &str, deviation: Deviation) {
-        let close = deviation.over_range <= 1e-4 && deviation.over_torch <= times;
+        let close = deviation.over_range <= 1e-4 && deviation.over_torch <= 4.0;
         self.note(close, &format!("{what}: {deviation}"));
     }
 
@@ -100,10 +96,8 @@ fn check(
     for ((_, output), said) in layers.iter().rev().zip(&found) {
         let output = format!("output.{output}");
         let deviation = reference.compare(&output, &said.to_vec().unwrap());
-        let shallow = output == "output.relu1_2" && !is_direct(backend);
-        let times = if shallow { 5.0 } else { 4.0 };
         let what = format!("{} {output} on {}", reference.name, name(backend));
-        report.add_within(times, &what, deviation);
+        report.add(&what, deviation);
     }
 }
 

@@ -37,6 +37,15 @@ pub enum Offset<'a> {
     },
 }
 
+/// What a batch normalisation within a [`block_seen`] normalised, for running statistics.
+#[derive(Debug)]
+pub enum Seen {
+    /// Sums over all of it, from the fused operation.
+    Sums(ChannelSums),
+    /// The values themselves, outside the graph.
+    Values(Tensor),
+}
+
 /// `activation(offset(convolution(x)))`, with `x` `[n, in, h, w]` and weights as [`super::conv2d`]
 /// or [`super::conv_transpose2d`] want them.
 ///
@@ -49,11 +58,25 @@ pub fn block(
     offset: Offset<'_>,
     activation: &Activation,
 ) -> Result<Tensor> {
+    Ok(block_seen(x, weight, convolution, offset, activation)?.0)
+}
+
+/// The same, and what the offset normalised, where it is a normalisation.
+///
+/// # Errors
+/// When the sizes do not go together.
+pub fn block_seen(
+    x: &Tensor,
+    weight: &Tensor,
+    convolution: Convolution,
+    offset: Offset<'_>,
+    activation: &Activation,
+) -> Result<(Tensor, Option<Seen>)> {
     let (kind, geometry) = convolution.on(x)?;
     let product = Product::new(kind, geometry);
     let Some(curve) = Curve::of(activation, offset) else {
-        let plain = block(x, weight, convolution, offset, &Activation::None)?;
-        return activation.on_tensor(&plain);
+        let (plain, seen) = block_seen(x, weight, convolution, offset, &Activation::None)?;
+        return Ok((activation.on_tensor(&plain)?, seen));
     };
     let parameters = parameters(offset, activation)?;
     let parts = [Some(x), Some(weight), parameters.as_ref()];
@@ -63,6 +86,7 @@ pub fn block(
         .all(|part| part.dtype() == DType::F32 && part.device().is_cpu());
     if !ours || second_order() || x.elem_count() == 0 {
         let sums = product.of(x, weight)?;
+        let mut seen = None;
         let sums = match offset {
             Offset::None => sums,
             Offset::Bias(bias) => pointwise::add_bias(&sums, bias)?,
@@ -70,9 +94,12 @@ pub fn block(
                 weight,
                 bias,
                 epsilon,
-            } => super::normalize::batch_norm(&sums, weight, bias, epsilon)?,
+            } => {
+                seen = Some(Seen::Values(sums.detach()));
+                super::normalize::batch_norm(&sums, weight, bias, epsilon)?
+            }
         };
-        return activation.on_tensor(&sums);
+        return Ok((activation.on_tensor(&sums)?, seen));
     }
     product.check(x, weight)?;
     let [_, channels, _, _] = product.result();
@@ -86,6 +113,7 @@ pub fn block(
     let tracked =
         x.track_op() || weight.track_op() || parameters.as_ref().is_some_and(Tensor::track_op);
     let state = Arc::new(OnceLock::new());
+    let seen = Arc::new(OnceLock::new());
     let fused = Fused {
         kind,
         geometry,
@@ -93,6 +121,7 @@ pub fn block(
             Offset::Batch { epsilon, .. } => Some(epsilon),
             _ => None,
         },
+        seen: Arc::clone(&seen),
         biased: matches!(offset, Offset::Bias(_)),
         curve,
         input: kept::of(x),
@@ -106,7 +135,7 @@ pub fn block(
     if let Some(State { output, .. }) = state.get() {
         kept::note(&made, Arc::downgrade(output));
     }
-    Ok(made)
+    Ok((made, seen.get().cloned().map(Seen::Sums)))
 }
 
 /// The parameters of offset and activation, one after the other.
@@ -200,6 +229,8 @@ struct Fused {
     geometry: Geometry,
     /// The epsilon of a batch normalisation.
     norm: Option<f64>,
+    /// What that normalised, once it has run.
+    seen: Arc<OnceLock<ChannelSums>>,
     biased: bool,
     curve: Curve,
     /// The input as activations, if somebody has them.
@@ -226,17 +257,22 @@ struct Statistics {
 }
 
 impl Statistics {
-    fn of(sums: &Buffer, engine: &Engine, epsilon: f64) -> fonds_core::Result<Self> {
-        let mut total = ChannelSums::new(sums.shape().channels);
-        for picture in engine.channel_sums(sums) {
-            total.merge(&picture)?;
-        }
+    fn of(total: &ChannelSums, epsilon: f64) -> Self {
         let inverse = |variance: f64| 1.0 / (variance + epsilon).sqrt();
-        Ok(Self {
+        Self {
             mean: total.means().map(|mean| mean as f32).collect(),
             inverse: total.variances().map(inverse).collect(),
-        })
+        }
     }
+}
+
+/// Sums of each channel over all pictures.
+fn total(sums: &Buffer, engine: &Engine) -> fonds_core::Result<ChannelSums> {
+    let mut total = ChannelSums::new(sums.shape().channels);
+    for picture in engine.channel_sums(sums) {
+        total.merge(&picture)?;
+    }
+    Ok(total)
 }
 
 impl Fused {
@@ -267,7 +303,12 @@ impl Fused {
         let shape = sums.shape();
         let mut tail = self.curve.tail(shape, slopes);
         let statistics = match self.norm {
-            Some(epsilon) => Some(Statistics::of(&sums, engine, epsilon)?),
+            Some(epsilon) => {
+                let total = total(&sums, engine)?;
+                let statistics = Statistics::of(&total, epsilon);
+                self.seen.get_or_init(|| total);
+                Some(statistics)
+            }
             None => None,
         };
         if let Some(Statistics { mean, inverse }) = &statistics {

@@ -30,7 +30,7 @@ mod testing;
 #[cfg(test)]
 mod testing_block;
 
-pub use block::{Offset, block};
+pub use block::{Offset, Seen, block, block_seen};
 pub use border::pad;
 pub use fast::{engine, use_kernel};
 pub use normalize::batch_norm;

@@ -11,7 +11,7 @@ use super::{Activation, Conv2d};
 use crate::act::{Act, Data};
 use crate::engine::{ChannelSums, Engine, Normalization};
 use crate::error::TensorResult;
-use crate::gradient::{self, Convolution, Offset};
+use crate::gradient::{self, Convolution, Offset, Seen};
 use crate::statistics::Statistics;
 
 /// Which statistics a batch normalisation uses.
@@ -124,8 +124,8 @@ impl BatchNorm2d {
     }
 
     fn batch_on_tensor(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        if self.mode == BatchNormMode::Train && self.running_mean.is_variable() {
-            self.follow(&x.detach())?;
+        if self.follows() {
+            self.follow(&Seen::Values(x.detach()))?;
         }
         gradient::batch_norm(x, &self.weight, &self.bias, self.eps)
     }
@@ -133,20 +133,40 @@ impl BatchNorm2d {
 
 impl BatchNorm2d {
     /// Takes a batch into the running statistics.
-    fn follow(&self, x: &Tensor) -> candle_core::Result<()> {
-        let x = wide(x)?;
-        let (batch, channels, height, width) = x.dims4()?;
-        let count = (batch * height * width) as f64;
-        let sum = |x: &Tensor| x.flatten_from(2)?.sum(2)?.sum(0);
-        let mean = (sum(&x)? / count)?;
-        let centred = x.broadcast_sub(&mean.reshape((1, channels, 1, 1))?)?;
-        let variance = (sum(&centred.sqr()?)? / (count - 1.0).max(1.0))?;
+    fn follow(&self, seen: &Seen) -> candle_core::Result<()> {
+        let (mean, variance) = match seen {
+            Seen::Sums(sums) => {
+                let row = |values: Vec<f64>| Tensor::new(values, self.running_mean.device());
+                // One value has no variance.
+                let variances = if sums.count() > 1 {
+                    sums.unbiased_variances().collect()
+                } else {
+                    vec![0.0; sums.channels()]
+                };
+                (row(sums.means().collect())?, row(variances)?)
+            }
+            Seen::Values(x) => {
+                let x = wide(x)?;
+                let (batch, channels, height, width) = x.dims4()?;
+                let count = (batch * height * width) as f64;
+                let sum = |x: &Tensor| x.flatten_from(2)?.sum(2)?.sum(0);
+                let mean = (sum(&x)? / count)?;
+                let centred = x.broadcast_sub(&mean.reshape((1, channels, 1, 1))?)?;
+                let variance = (sum(&centred.sqr()?)? / (count - 1.0).max(1.0))?;
+                (mean, variance)
+            }
+        };
         for (running, new) in [(&self.running_mean, mean), (&self.running_var, variance)] {
             let new = new.to_dtype(running.dtype())?;
             let kept = (running.detach() * (1.0 - MOMENTUM))?;
             Var::from_tensor(running)?.set(&(kept + (new * MOMENTUM)?)?)?;
         }
         Ok(())
+    }
+
+    /// Whether running statistics follow the batches.
+    fn follows(&self) -> bool {
+        self.mode == BatchNormMode::Train && self.running_mean.is_variable()
     }
 }
 
@@ -381,7 +401,9 @@ impl Norm {
         let (Self::Batch(norm), Data::Tensor(tensor)) = (self, &x.data) else {
             return Ok(None);
         };
-        let (BatchNormMode::Batch, Some((weight, convolution))) = (norm.mode, conv) else {
+        let (BatchNormMode::Batch | BatchNormMode::Train, Some((weight, convolution))) =
+            (norm.mode, conv)
+        else {
             return Ok(None);
         };
         let offset = Offset::Batch {
@@ -389,8 +411,12 @@ impl Norm {
             bias: &norm.bias,
             epsilon: norm.eps,
         };
-        let made = gradient::block(tensor, weight, convolution, offset, activation);
-        Ok(Some(x.with_data(Data::Tensor(made.in_network()?))))
+        let made = gradient::block_seen(tensor, weight, convolution, offset, activation);
+        let (made, seen) = made.in_network()?;
+        if let (true, Some(seen)) = (norm.follows(), seen) {
+            norm.follow(&seen).in_network()?;
+        }
+        Ok(Some(x.with_data(Data::Tensor(made))))
     }
 }
 

@@ -100,6 +100,7 @@ fn file(networks: &Networks, model: &str, direction: Option<&str>) -> Result<Str
 fn translates(architecture: &Architecture) -> Result<()> {
     match architecture {
         Architecture::CycleGan(_) | Architecture::Pix2Pix(_) => Ok(()),
+        Architecture::Srvgg(config) if config.scale == 1 => Ok(()),
         _ => {
             let message = "the weights are those of no generator of pix2pix or CycleGAN";
             let error = Error::new(Code::InvalidRequest, message);

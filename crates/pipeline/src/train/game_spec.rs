@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use fonds_core::{Code, Error};
 use fonds_gan::models::normalization::Normalization;
@@ -11,10 +12,12 @@ use fonds_gan::models::{
 };
 use fonds_gan::objectives::Objective;
 use fonds_gan::trainers::{
-    Adversarial, CycleGanSetup, Judge, NoiseSetup, NoiseSource, Penalty, Pix2PixSetup, Translator,
+    Adversarial, CycleGanSetup, FullSize, Judge, NoiseSetup, NoiseSource, Penalty, Pix2PixSetup,
+    Translator,
 };
 use fonds_nn::layers::BatchNormMode;
 use fonds_nn::loss::{PerceptualLayer, PixelLoss};
+use fonds_nn::network::Range;
 use fonds_nn::train::{Initialization, Lesson};
 use fonds_restore::networks::{mend, srvgg};
 use fonds_restore::training::MendingSetup;
@@ -354,7 +357,7 @@ fn read_translator(args: &mut Args<'_, '_>, sizes: Sizes, unet: bool) -> Transla
     // The paper's goes down to one pixel.
     let deepest = (size.max(2).ilog2() as usize).clamp(1, 8);
     let batch = Normalization::Batch(BatchNormMode::Running);
-    let found = tagged(args, "generator", &["unet", "resnet"]);
+    let found = tagged(args, "generator", &["unet", "resnet", "srvgg"]);
     let (kind, mut args) = match found {
         Some((kind, args)) => (kind.value, Some(args)),
         None => ((if unet { "unet" } else { "resnet" }).to_owned(), None),
@@ -362,7 +365,22 @@ fn read_translator(args: &mut Args<'_, '_>, sizes: Sizes, unet: bool) -> Transla
     let features = args
         .as_mut()
         .map_or(64, |args| within(args, "features", ANY, 64));
-    let translator = if kind == "unet" {
+    let translator = if kind == "srvgg" {
+        let config = srvgg::Config {
+            colors: channels,
+            features,
+            convolutions: args
+                .as_mut()
+                .map_or(16, |args| within(args, "convolutions", 1..=256, 16)),
+            scale: 1,
+        };
+        Translator::Full(FullSize {
+            name: "SRVGGNetCompact",
+            channels,
+            range: Range::Unit,
+            make: Arc::new(move |vb| Ok(Box::new(srvgg::Srvgg::new(&config, vb)?))),
+        })
+    } else if kind == "unet" {
         Translator::Unet(pix2pix_unet::Config {
             in_channels: channels,
             out_channels: channels,
@@ -393,10 +411,14 @@ fn read_translator(args: &mut Args<'_, '_>, sizes: Sizes, unet: bool) -> Transla
     translator
 }
 
-/// Radford et al. 2016, as Isola et al. and Zhu et al. took it over.
-fn translation_lesson() -> Lesson {
+/// Radford et al. 2016, as Isola et al. and Zhu et al. took it over; networks that restoration uses
+/// begin as theirs do.
+fn translation_lesson(generator: Option<&Translator>) -> Lesson {
     Lesson {
-        initialization: Initialization::Normal { deviation: 0.02 },
+        initialization: match generator {
+            Some(Translator::Full(_)) => Initialization::PyTorch,
+            _ => Initialization::Normal { deviation: 0.02 },
+        },
         ..Lesson::adam(2e-4, (0.5, 0.999))
     }
 }
@@ -406,14 +428,15 @@ fn read_pix2pix(args: &mut Args<'_, '_>, sizes: Sizes) -> Game {
     let batch = Normalization::Batch(BatchNormMode::Running);
     let discriminator = read_judge(args, sizes, 2 * sizes.channels, JudgeKind::Patch(batch));
     let [generator_learning, discriminator_learning] = both(args);
+    let generator_lesson = generator_learning.lesson(translation_lesson(Some(&generator)));
     Game::Pix2Pix(Pix2PixSetup {
         generator,
         discriminator,
         objective: objective(args, Objective::NonSaturating),
         pixel_weight: within(args, "pixel_weight", 0.0..=1e9, 100.0),
         dropout: args.value("dropout").unwrap_or(true),
-        generator_lesson: generator_learning.lesson(translation_lesson()),
-        discriminator_lesson: discriminator_learning.lesson(translation_lesson()),
+        generator_lesson,
+        discriminator_lesson: discriminator_learning.lesson(translation_lesson(None)),
     })
 }
 
@@ -422,6 +445,7 @@ fn read_cyclegan(args: &mut Args<'_, '_>, sizes: Sizes) -> Game {
     let kind = JudgeKind::Patch(Normalization::Instance);
     let discriminator = read_judge(args, sizes, sizes.channels, kind);
     let [generator_learning, discriminator_learning] = both(args);
+    let generator_lesson = generator_learning.lesson(translation_lesson(Some(&generator)));
     Game::CycleGan(CycleGanSetup {
         generator,
         discriminator,
@@ -429,8 +453,8 @@ fn read_cyclegan(args: &mut Args<'_, '_>, sizes: Sizes) -> Game {
         cycle_weight: within(args, "cycle_weight", 0.0..=1e9, 10.0),
         identity_weight: within(args, "identity_weight", 0.0..=1e9, 0.5),
         pool: within(args, "pool", 0..=10_000, 50),
-        generator_lesson: generator_learning.lesson(translation_lesson()),
-        discriminator_lesson: discriminator_learning.lesson(translation_lesson()),
+        generator_lesson,
+        discriminator_lesson: discriminator_learning.lesson(translation_lesson(None)),
     })
 }
 

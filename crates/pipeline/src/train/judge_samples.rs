@@ -3,19 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fonds_core::{Code, Error, Result};
+use fonds_core::Result;
 use fonds_ingest::dataset::{Dataset, Fit, Options, Source};
-use fonds_nn::Backend;
-use fonds_nn::act::Dims;
-use fonds_nn::engine::Engine;
-use fonds_nn::gradient;
-use fonds_nn::metrics::Lpips;
 use fonds_nn::train::Pixels;
-use fonds_nn::weights::Checkpoint;
 
 use super::feed;
 use super::measure::{Closeness, SetDistance, closeness, compare};
 use super::seer::Seer;
+use crate::perception::Perception;
 
 /// What is measured.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,20 +54,13 @@ pub fn compare_sets(options: &SetOptions) -> Result<SetScores> {
         Some(path) => Seer::open(path)?,
         None => Seer::pixels(),
     };
+    let metric = Perception::open(options.features.as_deref(), options.heads.as_deref())?;
     let samples = pictures(&options.samples, options)?;
     let data = pictures(&options.data, options)?;
     let (of_samples, of_data) = (seer.see(&samples)?, seer.see(&data)?);
-    let diversity = match (&options.features, &options.heads) {
-        (Some(network), Some(heads)) => {
-            let lpips = Variety::open(network, heads)?;
-            Some((lpips.mean(&samples)?, lpips.mean(&data)?))
-        }
-        (None, Some(_)) => {
-            let message = "LPIPS was asked for without the network that it compares by";
-            let error = Error::new(Code::InvalidRequest, message);
-            return Err(error.hint("give SqueezeNet 1.1 by --features"));
-        }
-        _ => None,
+    let diversity = match &metric {
+        Some(metric) => Some((variety(metric, &samples)?, variety(metric, &data)?)),
+        None => None,
     };
     Ok(SetScores {
         features: seer.name().to_owned(),
@@ -101,41 +89,14 @@ fn pictures(folder: &Path, options: &SetOptions) -> Result<Vec<Pixels>> {
     Ok(pictures)
 }
 
-/// LPIPS between the pictures of one set.
-struct Variety {
-    metric: Lpips,
-    backend: Backend,
-}
-
-impl Variety {
-    fn open(network: &Path, heads: &Path) -> Result<Self> {
-        let backend = Backend::Engine(Engine::new(gradient::engine().kernel()));
-        let network = Checkpoint::read(network)?;
-        let heads = Checkpoint::read(heads)?;
-        Ok(Self {
-            metric: Lpips::load(&network.tensors, &heads.tensors, &backend)?,
-            backend,
-        })
+/// The mean LPIPS of each picture to the next one; of many pictures this is the mean of all pairs at
+/// a small part of the work.
+fn variety(metric: &Perception, pictures: &[Pixels]) -> Result<f64> {
+    let (mut sum, mut count) = (0.0, 0.0);
+    for pair in pictures.windows(2) {
+        let size = (pair[0].width, pair[0].height);
+        sum += metric.distance(size, &pair[0].values, &pair[1].values)?;
+        count += 1.0;
     }
-
-    /// The mean distance of each picture to the next one; of many pictures this is the mean of all
-    /// pairs at a small part of the work.
-    fn mean(&self, pictures: &[Pixels]) -> Result<f64> {
-        let act = |picture: &Pixels| {
-            let dims = Dims {
-                batch: 1,
-                channels: 3,
-                height: picture.height,
-                width: picture.width,
-            };
-            let signed: Vec<f32> = picture.values.iter().map(|v| v * 2.0 - 1.0).collect();
-            self.backend.import(dims, &signed)
-        };
-        let (mut sum, mut count) = (0.0, 0.0);
-        for pair in pictures.windows(2) {
-            sum += self.metric.distance(&act(&pair[0])?, &act(&pair[1])?)?[0];
-            count += 1.0;
-        }
-        Ok(sum / f64::max(count, 1.0))
-    }
+    Ok(sum / f64::max(count, 1.0))
 }

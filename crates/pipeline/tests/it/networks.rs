@@ -531,9 +531,9 @@ fn a_network_is_measured_on_pairs() {
     assert_eq!((row.picture.as_str(), row.size), ("x", (48, 40)));
     // One channel of one pixel of 44 × 36 is off by 16.
     let expected = 10.0 * (255.0_f64.powi(2) * (44.0 * 36.0 * 3.0) / 256.0).log10();
-    assert!((row.network.psnr - expected).abs() < 1e-6, "{row:?}");
-    assert!(row.network.ssim > 0.99 && row.network.ssim < 1.0);
-    assert!(row.bicubic.unwrap().psnr < row.network.psnr);
+    assert!((row.made.psnr - expected).abs() < 1e-6, "{row:?}");
+    assert!(row.made.ssim > 0.99 && row.made.ssim < 1.0);
+    assert!(row.bicubic.unwrap().psnr < row.made.psnr);
     let wrong = EvalOptions {
         scale: Some(3),
         ..options

@@ -366,8 +366,8 @@ fn check_available(kernel: Kernel, precision: Precision) -> Result<()> {
         return Err(Error::new(Code::NotBuiltIn, message));
     }
     if precision == Precision::Bf16 && !simd::has_bf16(kernel) {
-        let message = "this kernel path has no bf16 products";
-        return Err(Error::new(Code::NotBuiltIn, message));
+        let message = format!("{kernel} on this processor has no products of bf16");
+        return Err(Error::new(Code::NotBuiltIn, message).hint("compute in f32"));
     }
     Ok(())
 }
