@@ -208,6 +208,9 @@ rows! {
 /// How many columns of `catalog.csv` are fixed for good; later versions append.
 pub const FIXED_COLUMNS: usize = 62;
 
+/// The same for `derivatives.csv`.
+pub(crate) const FIXED_DERIVATIVE_COLUMNS: usize = 10;
+
 /// All that is written about one file of the archive.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Item {

@@ -271,7 +271,7 @@ fn label_of(row: &DerivativeRecord) -> BTreeMap<String, String> {
 }
 
 /// In sRGB, with 8 bits and no alpha, as every viewer shows it.
-fn for_the_web(raster: Raster) -> Result<Raster> {
+pub(crate) fn for_the_web(raster: Raster) -> Result<Raster> {
     // A profile that cannot be used says nothing.
     let raster = match to_srgb(raster.clone()) {
         Err(error) if error.code() == Code::Corrupt => raster.with_icc(None),

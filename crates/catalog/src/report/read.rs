@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use fonds_core::{Digest, Error, RelPath, Result};
+use fonds_core::{Digest, Error, Result};
 use serde_json::Value;
 
 use super::align::Align;
@@ -16,6 +16,7 @@ use crate::record::{DerivativeRecord, FailureRecord, Item, Record};
 use crate::review::{Decision, Review, ReviewRow, Ruling};
 use crate::row::Row;
 use crate::run_file::{RUN_FILE, RunFile};
+use crate::transfer;
 
 /// One picture of the contact sheet: a file of one page, or a page of a file of several.
 #[derive(Debug, Clone)]
@@ -56,7 +57,23 @@ impl Picture {
     }
 }
 
+impl Picture {
+    /// Where its file lies in the archive.
+    ///
+    /// Fails when the catalog names a place outside.
+    pub fn source_in(&self, archive: &Path) -> Result<PathBuf> {
+        transfer::inside(archive, &self.record.filename)
+    }
+}
+
 impl Version {
+    /// Where it lies in an output root.
+    ///
+    /// Fails when the tables name a place outside.
+    pub fn place_in(&self, output: &Path) -> Result<PathBuf> {
+        transfer::inside(output, &self.row.path)
+    }
+
     /// Whether it shows where damage was found, and not the picture itself.
     pub fn is_mask(&self) -> bool {
         let label = self.sidecar.as_ref().and_then(|sidecar| sidecar.label.get("en"));
@@ -198,8 +215,7 @@ fn row_of(ruling: Ruling<'_>) -> Option<ReviewRow> {
 }
 
 fn sidecar(root: &Path, row: &DerivativeRecord) -> Result<Sidecar> {
-    let relative = RelPath::new(Path::new(&format!("{}{SIDECAR_SUFFIX}", row.path)))?;
-    let path = root.join(relative.to_path());
+    let path = transfer::inside(root, &format!("{}{SIDECAR_SUFFIX}", row.path))?;
     let text = std::fs::read_to_string(&path).map_err(|error| {
         Error::from_io(error, fonds_core::Code::Unreadable, "cannot be read").at_path(&path)
     })?;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use fonds_catalog::provenance::{Agent, DigestWire, Model};
 use fonds_catalog::{
     CatalogSummary, CatalogWriter, Item, RUN_FILE, RUN_SCHEMA, Reason, Record, RunFile, Status,
-    write_file,
+    place_aside, write_file,
 };
 use fonds_core::{Code, Error, Flag, ObjectIds, Result};
 use fonds_ingest::{Fate, Found, SkipReason, Walk, in_shard};
@@ -17,6 +17,7 @@ use crate::event::{Counts, Event, Stop};
 use crate::plan::Plan;
 use crate::run::executor::Ending;
 use crate::run::journal::{Journal, Line, LineReader};
+use crate::run::review;
 use crate::run::sidecar;
 use crate::run::work::{Context, failed_item, now};
 use crate::run::{Chosen, RunOptions, RunReport};
@@ -42,17 +43,21 @@ pub(super) fn assemble(ended: &Ended<'_>) -> Result<RunReport> {
         lines: Journal::reader_of(&ended.options.output)?,
         missing: Vec::new(),
         clutter: Vec::new(),
+        remarks: Vec::new(),
     };
     let mut writer = CatalogWriter::create(&ended.options.output)?;
     for (index, found) in ended.archive.files.iter().enumerate() {
         if in_shard(&found.path, ended.chosen.shard) {
             let mut item = tables.item(index, found)?;
             tables.human(&mut item);
+            let remarks = review::follow(&ended.options.output, &ended.context.review, &mut item)?;
+            tables.remarks.extend(remarks);
             writer.push(item)?;
         }
     }
     let summary = writer.finish()?;
     let mut warnings = human_warnings(ended);
+    warnings.extend(review_warnings(ended, std::mem::take(&mut tables.remarks)));
     let orphans = orphans(ended);
     if !orphans.is_empty() {
         warnings.push(format!(
@@ -89,6 +94,8 @@ struct Tables<'a> {
     /// Derivatives that the journal names and that are not there.
     missing: Vec<String>,
     clutter: Vec<String>,
+    /// What could not be followed of the review.
+    remarks: Vec<String>,
 }
 
 impl Tables<'_> {
@@ -125,8 +132,11 @@ impl Tables<'_> {
 
     /// The run must not call done what is not there.
     fn look_at_files(&mut self, line: &Line) {
+        let output = &self.ended.options.output;
         for mark in &line.files {
-            if std::fs::symlink_metadata(self.ended.options.output.join(&mark.path)).is_err() {
+            let is_there = |path: &str| std::fs::symlink_metadata(output.join(path)).is_ok();
+            let aside = place_aside(&mark.path);
+            if !is_there(&mark.path) && !aside.is_some_and(|path| is_there(&path)) {
                 self.missing.push(mark.path.clone());
             }
         }
@@ -213,6 +223,18 @@ fn human_warnings(ended: &Ended<'_>) -> Vec<String> {
         .iter()
         .map(ToString::to_string)
         .collect()
+}
+
+/// What was remarked on `review.csv`.
+fn review_warnings(ended: &Ended<'_>, remarks: Vec<String>) -> Vec<String> {
+    let review = &ended.context.review;
+    // What one shard does not have, another may.
+    let found = if ended.chosen.shard.count() > 1 {
+        Vec::new()
+    } else {
+        review.findings()
+    };
+    found.iter().map(ToString::to_string).chain(remarks).collect()
 }
 
 /// Files below the output that were made from sources that are no longer found, or that later
