@@ -96,15 +96,16 @@ pub(super) fn histogram(measure: &Measure, mut values: Vec<f64>) -> Option<Histo
         logarithmic: measure.logarithmic,
     };
     // A few values far out would squeeze all others into one bar: they go into the last one.
-    let far = (values.len().saturating_sub(1)) * 99 / 100;
-    let (low, high) = (scale.place(*values.first()?), scale.place(*values.get(far)?));
+    let last = values.len().saturating_sub(1);
+    let near = if measure.logarithmic { last / 50 } else { 0 };
+    let (low, high) = (scale.place(*values.get(near)?), scale.place(*values.get(last * 99 / 100)?));
     if high <= low {
         return None;
     }
     let width = (high - low) / BINS as f64;
     let mut counts = [0_u64; BINS];
     for value in &values {
-        let place = ((scale.place(*value) - low) / width) as usize;
+        let place = ((scale.place(*value) - low).max(0.0) / width) as usize;
         counts[place.min(BINS - 1)] += 1;
     }
     let most = counts.iter().copied().max().unwrap_or(1);

@@ -108,8 +108,10 @@ impl Overview {
         self.pictures += 1;
         self.derivatives += picture.versions.len() as u64;
         *self.statuses.entry(record.status.as_str()).or_default() += 1;
-        // Pages have no size of their own; that of their file is counted nowhere twice.
-        self.bytes += record.file_size.unwrap_or(0);
+        // Pages share the size of their file.
+        if picture.page == 1 {
+            self.bytes += record.file_size.unwrap_or(0);
+        }
         let size = record.image_width.zip(record.image_height);
         self.pixels += size.map_or(0, |(width, height)| u64::from(width) * u64::from(height));
         if record.status != Status::Skipped {
@@ -175,6 +177,7 @@ impl Overview {
         let page = templates.get_template("index.html").map_err(bad_template)?;
         page.render(context! {
             facts => facts,
+            made => moment(&facts.made_at),
             run => run.map(RunFacts::of),
             pictures => grouped(self.pictures),
             derivatives => grouped(self.derivatives),
@@ -212,7 +215,8 @@ struct RunFacts<'a> {
     plan: &'a str,
     input: &'a str,
     run_id: &'a str,
-    started_at: &'a str,
+    started: String,
+    finished: String,
     finished_at: &'a str,
     duration: String,
     command: String,
@@ -252,7 +256,8 @@ impl<'a> RunFacts<'a> {
             plan: &run.plan,
             input: &run.input,
             run_id: &run.run_id,
-            started_at: &run.started_at,
+            started: moment(&run.started_at),
+            finished: moment(&run.finished_at),
             finished_at: &run.finished_at,
             duration: seconds.map(duration).unwrap_or_default(),
             command: run.argv.join(" "),
@@ -328,6 +333,24 @@ fn bytes(size: u64) -> String {
     format!("{} {}", chart::number(value), units[unit])
 }
 
+/// A moment as people write it: `2026-11-25T15:03:35Z` is `25 November 2026, 15:03 UTC`. What is of
+/// another form stays as it is.
+fn moment(text: &str) -> String {
+    const MONTHS: [&str; 12] = [
+        "January", "February", "March", "April", "May", "June", "July", "August", "September",
+        "October", "November", "December",
+    ];
+    let read = || {
+        let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+        let mut parts = date.split('-');
+        let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+        let month = MONTHS.get(month.parse::<usize>().ok()?.checked_sub(1)?)?;
+        let day = day.parse::<u8>().ok()?;
+        Some(format!("{day} {month} {year}, {} UTC", time.get(..5)?))
+    };
+    read().unwrap_or_else(|| text.to_owned())
+}
+
 fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     if whole < 60 {
@@ -350,6 +373,8 @@ mod tests {
         assert_eq!(grouped(7), "7");
         assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
         assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(moment("2026-11-05T15:03:35Z"), "5 November 2026, 15:03 UTC");
+        assert_eq!(moment("yesterday"), "yesterday");
         assert_eq!(duration(6.6), "6.6 s");
         assert_eq!(duration(3725.0), "1 h 2 min");
         assert_eq!(encoded("image/jpeg; \"ü\""), "image/jpeg%3B%20%22%C3%BC%22");

@@ -156,9 +156,10 @@ impl ReportReader {
         let count = pages.len().max(1) as f64;
         let seconds = self.seconds.get(&record.filename);
         let seconds = seconds.map(|seconds| seconds / count);
-        let sha256 = record.sha256;
+        let (sha256, file_size) = (record.sha256, record.file_size);
         let rows = if several { pages } else { vec![record] };
-        let pictures = rows.into_iter().map(|record| {
+        let pictures = rows.into_iter().map(|mut record| {
+            record.file_size = file_size;
             let number = record.page();
             let of_page = |page: Option<u32>| !several || page.is_none() || page == number;
             let mine = derivatives.iter().filter(|row| {

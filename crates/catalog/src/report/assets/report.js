@@ -14,7 +14,7 @@ function el(tag, attributes, ...children) {
     if (value === null || value === undefined || value === false) continue;
     if (name === "class") node.className = value; else node.setAttribute(name, value === true ? "" : value);
   }
-  for (const child of children.flat()) if (child !== null && child !== undefined && child !== "") node.append(child);
+  for (const child of children.flat(Infinity)) if (child !== null && child !== undefined && child !== "") node.append(child);
   return node;
 }
 
@@ -28,9 +28,9 @@ function size(bytes) {
 }
 function figure(value) {
   if (typeof value !== "number") return String(value);
-  if (Number.isInteger(value)) return grouped(value);
+  if (Number.isInteger(value)) return grouped(value).replace("-", "\u2212");
   const digits = Math.abs(value) >= 100 ? 1 : Math.abs(value) >= 1 ? 2 : 4;
-  return String(Number(value.toFixed(digits)));
+  return String(Number(value.toFixed(digits))).replace("-", "\u2212");
 }
 const picture = (name, ending) => "pictures/" + name.slice(0, 2) + "/" + name + ending;
 /** A path of the output as a relative address; what is special in addresses is escaped. */
@@ -370,8 +370,7 @@ function fillCell(node, place, late) {
   p.title.textContent = title;
   node.title = sheet.file[index];
   p.dot.className = "dot fill-" + status;
-  const remarks = words.flags[sheet.flags[index]].length;
-  p.meta.textContent = [status === "ok" ? "" : status === "failed" || status === "skipped" ? spoken(words.code[sheet.code[index]]) : status, sheet.date[index], remarks ? plural(remarks, "remark", "remarks") : ""].filter(Boolean).join(" · ") || words.format[sheet.format[index]].replace("image/", "");
+  p.meta.textContent = meta(index, status);
   node.setAttribute("aria-posinset", place + 1);
   node.setAttribute("aria-setsize", shown.length);
   node.setAttribute("aria-selected", place === selected);
@@ -391,6 +390,14 @@ function fillCell(node, place, late) {
     p.img.dataset.source = "";
     if (!late && source) loadCell(node);
   }
+}
+/** What a cell says below the title: how it went, what was remarked, else where the file lies. */
+function meta(index, status) {
+  const flags = words.flags[sheet.flags[index]].map((number) => words.flag[number]).filter((flag) => flag !== "title_from_filename").map(spoken);
+  const told = status === "ok" ? "" : status === "failed" || status === "skipped" ? spoken(words.code[sheet.code[index]]) : status;
+  const folder = sheet.file[index].split("/").slice(0, -1).join("/");
+  const remarks = flags.length > 2 ? flags.slice(0, 2).join(", ") + " +" + (flags.length - 2) : flags.join(", ");
+  return [told, sheet.date[index], remarks].filter(Boolean).join(" · ") || folder || words.format[sheet.format[index]].replace("image/", "");
 }
 function loadCell(node) {
   if (node.source && node.parts.img.dataset.source !== node.source) {
@@ -570,7 +577,6 @@ function setMode(name) {
   if (name === "none") note = details && details.problem ? "The original cannot be shown: " + details.problem : "There is nothing to show: " + (sheet.code[now] ? spoken(words.code[sheet.code[now]]) || "the file was not decoded" : "the file was not decoded");
   else if (details && details.problem && !details.before) note = "The original cannot be shown: " + details.problem;
   else if (chosen && chosen.after && !chosen.align && !chosen.mask) note = "Original and derivative do not lie on each other, so they are shown side by side only.";
-  else if (name === "difference") note = "The greatest difference of a colour channel, from dark to light.";
   else if (!chosen) note = sheet.status[now] === words.status.indexOf("unchanged") ? "No step found anything to do: the original is as good as it gets." : "Nothing was made from it.";
   $("stage-note").textContent = note;
   $("stage-note").hidden = !note;
@@ -586,7 +592,7 @@ function arrange() {
   const half = name === "side" ? { width: area.width / 2, height: area.height } : area;
   const laid = chosen && chosen.align && name !== "before" && name !== "none";
   const room = 0.97;
-  const fit = (frame) => frame ? Math.min(half.width * room / frame.width, half.height * room / frame.height) : 1;
+  const fit = (frame) => frame ? fitted(frame, half.width * room, half.height * room) : 1;
   const put = (layer, frame, align) => {
     if (!frame) return;
     const move = $(layer).querySelector(".move"), img = move.querySelector("img");
@@ -606,7 +612,7 @@ function arrange() {
     const percent = measured.scale * 100;
     $("zoom").textContent = zoom === 1 ? "Fit" : (percent < 10 ? percent.toFixed(1) : Math.round(percent)) + " %";
     const img = $(name === "before" || !after ? "l-before" : "l-after").querySelector("img");
-    stage.classList.toggle("sharp", img.naturalWidth > 0 && measured.w / img.naturalWidth > 3);
+    stage.classList.toggle("sharp", zoom > 1 && img.naturalWidth > 0 && measured.w / img.naturalWidth > 6);
   }
   const border = after ? Math.min(Math.max(after.x + after.w * share / 100, 0), area.width) : area.width / 2;
   $("divider").style.left = border + "px";
@@ -614,6 +620,8 @@ function arrange() {
   $("divider").setAttribute("aria-valuenow", Math.round(share));
   $("divider").setAttribute("aria-valuetext", `before on the left ${Math.round(share)} %`);
 }
+/** The scale at which a picture fills a place; small ones are not blown up without end. */
+const fitted = (frame, width, height) => Math.min(width / frame.width, height / frame.height, 4);
 /** The map from derivative to original, turned round, as a transform of the original's picture. */
 function inverse([a, b, c, d, e, f], w, h) {
   const det = a * d - b * c;
@@ -641,7 +649,7 @@ const placeOf = (event) => { const rect = stage.getBoundingClientRect(); return 
 function shareAt(x) {
   const chosen = details.versions[version];
   if (!chosen || !frames.after) return share;
-  const scale = Math.min(stage.clientWidth * 0.97 / frames.after.width, stage.clientHeight * 0.97 / frames.after.height);
+  const scale = fitted(frames.after, stage.clientWidth * 0.97, stage.clientHeight * 0.97);
   const w = frames.after.width * scale * zoom, left = stage.clientWidth / 2 + pan.x - w / 2;
   return (x - left) / w * 100;
 }
@@ -765,11 +773,11 @@ function eventItem(event) {
     event.detail ? ": " + event.detail : "", event.outcomeDetail ? (event.detail ? "; " : ": ") + event.outcomeDetail : "");
   const item = el("li", { class: kind || null }, heading);
   const line = [];
-  if (event.changedPixelsPercent !== undefined) line.push(`${figure(event.changedPixelsPercent)} % of the pixels changed`);
+  if (event.changedPixelsPercent !== undefined && !(event.comparedWithInput && "changed_percent" in event.comparedWithInput)) line.push(`${figure(event.changedPixelsPercent)} % of the pixels changed`);
   const compared = event.comparedWithInput;
   if (compared) {
-    const names = { psnr: ["PSNR ", " dB"], ssim: ["SSIM ", ""], color_shift: ["colour shift ΔE ", ""], clipped_added_percent: ["clipped added ", " %"], changed_percent: ["changed ", " %"] };
-    for (const [name, value] of Object.entries(compared)) { const [before, after] = names[name] || [spoken(name) + " ", ""]; line.push(before + figure(value) + after); }
+    const names = { psnr: ["PSNR ", " dB"], ssim: ["SSIM ", ""], color_shift: ["colour shift ΔE ", ""], clipped_added_percent: ["newly clipped ", " %"], changed_percent: ["changed ", " %"] };
+    for (const [name, value] of Object.entries(compared)) { if (name === "clipped_added_percent" && Math.abs(value) < 0.05) continue; const [before, after] = names[name] || [spoken(name) + " ", ""]; line.push(before + figure(value) + after); }
   }
   if (line.length) item.append(el("div", { class: "figures-line" }, (compared ? "beside its input: " : "") + line.join(" · ")));
   if (event.model) {
