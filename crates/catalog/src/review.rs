@@ -262,9 +262,8 @@ impl Review {
             };
             let message = format!("no {what} `{name}`");
             findings.push(
-                Finding::new(Severity::Warning, &self.file, row.line, message).hint(
-                    "remove the line, or take names from `fonds report` or derivatives.csv",
-                ),
+                Finding::new(Severity::Warning, &self.file, row.line, message)
+                    .hint("remove the line, or take names from `fonds report` or derivatives.csv"),
             );
         }
         findings.sort_by_key(|finding| finding.line);

@@ -198,7 +198,10 @@ fn archive(
             .at_path(input)
             .hint("name the folder with the originals: --input FOLDER"));
     }
-    let named = reader.run().map(|run| run.input.clone()).unwrap_or_default();
+    let named = reader
+        .run()
+        .map(|run| run.input.clone())
+        .unwrap_or_default();
     let folder = PathBuf::from(&named);
     if !named.is_empty() && folder.is_dir() {
         return Ok(Some(folder));
@@ -225,35 +228,52 @@ fn place(output: &Path, options: &ReportOptions, archive: Option<&Path>) -> Resu
             "the report would lie in the archive {}, or the archive in it",
             archive.display()
         );
-        return Err(Error::new(Code::WriteFailed, message).at_path(target).hint(hint));
+        return Err(Error::new(Code::WriteFailed, message)
+            .at_path(target)
+            .hint(hint));
     }
     let same = || Some(fs::canonicalize(output).ok()? == fs::canonicalize(target).ok()?);
     if same().unwrap_or(false) {
         let message = "is the output itself";
-        return Err(Error::new(Code::WriteFailed, message).at_path(target).hint(hint));
+        return Err(Error::new(Code::WriteFailed, message)
+            .at_path(target)
+            .hint(hint));
     }
     check_target(target)
 }
 
-fn describe(output: &Path, options: &ReportOptions, reader: &ReportReader, facts: &mut ReportFacts) {
+fn describe(
+    output: &Path,
+    options: &ReportOptions,
+    reader: &ReportReader,
+    facts: &mut ReportFacts,
+) {
     let absolute = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let (output, target) = (absolute(output), absolute(&options.target));
     let input = options.input.clone();
     let input = input.or_else(|| reader.run().map(|run| PathBuf::from(&run.input)));
     let named = input.as_deref().map(absolute);
-    let name = named.as_deref().and_then(Path::file_name).or(output.file_name());
+    let name = named
+        .as_deref()
+        .and_then(Path::file_name)
+        .or(output.file_name());
     facts.title = name.unwrap_or_default().to_string_lossy().into_owned();
     facts.output_url = relative_url(&target, &output);
     facts.output = output.display().to_string();
     facts.made_at = jiff::Timestamp::now()
         .strftime("%Y-%m-%dT%H:%M:%SZ")
         .to_string();
-    facts.agent = concat!("fonds ", env!("CARGO_PKG_VERSION")).to_owned();
+    concat!("fonds ", env!("CARGO_PKG_VERSION")).clone_into(&mut facts.agent);
     let decided = output.join(REVIEW_FILE);
     if decided.is_file() {
         let stale = fs::metadata(&decided).and_then(|file| file.modified()).ok();
-        let catalog = fs::metadata(output.join("catalog.csv")).and_then(|file| file.modified()).ok();
-        if stale.zip(catalog).is_some_and(|(review, catalog)| review > catalog) {
+        let catalog = fs::metadata(output.join("catalog.csv"))
+            .and_then(|file| file.modified())
+            .ok();
+        if stale
+            .zip(catalog)
+            .is_some_and(|(review, catalog)| review > catalog)
+        {
             facts.remarks.push(format!(
                 "{REVIEW_FILE} is newer than the catalog; run the pipeline again to follow it"
             ));
@@ -264,7 +284,9 @@ fn describe(output: &Path, options: &ReportOptions, reader: &ReportReader, facts
 /// The way from one folder to another as a relative URL with a final `/`; empty when there is none.
 fn relative_url(from: &Path, to: &Path) -> String {
     let parts = |path: &Path| -> Vec<_> {
-        path.components().map(|part| part.as_os_str().to_owned()).collect()
+        path.components()
+            .map(|part| part.as_os_str().to_owned())
+            .collect()
     };
     let is_rooted = |path: &Path| matches!(path.components().next(), Some(Component::RootDir));
     if !is_rooted(from) || !is_rooted(to) {
@@ -293,8 +315,14 @@ fn relative_url(from: &Path, to: &Path) -> String {
 fn names(shown: &Shown) -> Vec<String> {
     let photographs = [&shown.thumb, &shown.before].into_iter();
     let photographs = photographs.chain(shown.versions.iter().map(|version| &version.after));
-    let mut names: Vec<_> = photographs.flatten().map(|name| format!("{name}.jpg")).collect();
-    let differences = shown.versions.iter().filter_map(|version| version.difference.as_ref());
+    let mut names: Vec<_> = photographs
+        .flatten()
+        .map(|name| format!("{name}.jpg"))
+        .collect();
+    let differences = shown
+        .versions
+        .iter()
+        .filter_map(|version| version.difference.as_ref());
     names.extend(differences.map(|name| format!("{name}.png")));
     names
 }

@@ -144,7 +144,10 @@ impl Frame {
 }
 
 fn figure(figures: &Map<String, Value>, name: &str) -> Option<f64> {
-    figures.get(name)?.as_f64().filter(|value| value.is_finite())
+    figures
+        .get(name)?
+        .as_f64()
+        .filter(|value| value.is_finite())
 }
 
 #[cfg(test)]

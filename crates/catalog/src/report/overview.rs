@@ -136,7 +136,9 @@ impl Overview {
             reason.count += 1;
             if reason.examples.len() < EXAMPLES {
                 let message = record.error_message.clone();
-                reason.examples.push((index, record.filename.clone(), message));
+                reason
+                    .examples
+                    .push((index, record.filename.clone(), message));
             }
         }
         let (ssim, psnr) = likeness(picture);
@@ -261,10 +263,17 @@ impl<'a> RunFacts<'a> {
             finished_at: &run.finished_at,
             duration: seconds.map(duration).unwrap_or_default(),
             command: run.argv.join(" "),
-            tool: tool.map_or_else(String::new, |tool| format!("{} {}", tool.name, tool.version)),
-            config: run.config_sha256.map_or_else(String::new, |digest| digest.0.to_string()),
+            tool: tool.map_or_else(String::new, |tool| {
+                format!("{} {}", tool.name, tool.version)
+            }),
+            config: run
+                .config_sha256
+                .map_or_else(String::new, |digest| digest.0.to_string()),
             memory: run.peak_rss_bytes.map(bytes).unwrap_or_default(),
-            environment: entries.into_iter().filter(|(_, text)| !text.is_empty()).collect(),
+            environment: entries
+                .into_iter()
+                .filter(|(_, text)| !text.is_empty())
+                .collect(),
             models: models.collect(),
             warnings: &run.warnings,
             stopped: run.stopped.as_deref().unwrap_or_default(),
@@ -274,7 +283,11 @@ impl<'a> RunFacts<'a> {
 }
 
 fn step_bars(steps: BTreeMap<String, [u64; 3]>) -> Vec<StepBar> {
-    let most = steps.values().map(|counts| counts.iter().sum()).max().unwrap_or(1);
+    let most = steps
+        .values()
+        .map(|counts| counts.iter().sum())
+        .max()
+        .unwrap_or(1);
     let mut bars: Vec<_> = steps
         .into_iter()
         .map(|(operation, counts)| StepBar {
@@ -287,7 +300,11 @@ fn step_bars(steps: BTreeMap<String, [u64; 3]>) -> Vec<StepBar> {
             refused_percent: share(counts[How::Refused as usize], most),
         })
         .collect();
-    bars.sort_by(|a, b| b.acted.cmp(&a.acted).then_with(|| a.operation.cmp(&b.operation)));
+    bars.sort_by(|a, b| {
+        b.acted
+            .cmp(&a.acted)
+            .then_with(|| a.operation.cmp(&b.operation))
+    });
     bars
 }
 
@@ -314,7 +331,7 @@ pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push('\u{202f}');
         }
         out.push(digit);
@@ -337,8 +354,18 @@ fn bytes(size: u64) -> String {
 /// another form stays as it is.
 fn moment(text: &str) -> String {
     const MONTHS: [&str; 12] = [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September",
-        "October", "November", "December",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
     ];
     let read = || {
         let (date, time) = text.strip_suffix('Z')?.split_once('T')?;

@@ -76,7 +76,10 @@ impl Version {
 
     /// Whether it shows where damage was found, and not the picture itself.
     pub fn is_mask(&self) -> bool {
-        let label = self.sidecar.as_ref().and_then(|sidecar| sidecar.label.get("en"));
+        let label = self
+            .sidecar
+            .as_ref()
+            .and_then(|sidecar| sidecar.label.get("en"));
         label.is_some_and(|label| label.starts_with("Mask of damage"))
     }
 }
@@ -194,7 +197,9 @@ fn version(
     review: &Review,
     problems: &mut Vec<Error>,
 ) -> Version {
-    let sidecar = sidecar(root, row).map_err(|error| problems.push(error)).ok();
+    let sidecar = sidecar(root, row)
+        .map_err(|error| problems.push(error))
+        .ok();
     let size = record.image_width.zip(record.image_height);
     let align = sidecar
         .as_ref()
@@ -263,7 +268,10 @@ struct Timed {
 /// The least likeness that a step left: structural similarity, and signal to noise in dB.
 pub(super) fn likeness(picture: &Picture) -> (Option<f64>, Option<f64>) {
     let least = |name: &str| {
-        let sidecars = picture.versions.iter().filter_map(|version| version.sidecar.as_ref());
+        let sidecars = picture
+            .versions
+            .iter()
+            .filter_map(|version| version.sidecar.as_ref());
         let events = sidecars.flat_map(|sidecar| &sidecar.events);
         let acted = events.filter(|event| event.outcome == crate::provenance::EventOutcome::Pass);
         let figures = acted.filter_map(|event| event.compared.get(name).and_then(Value::as_f64));
@@ -274,7 +282,10 @@ pub(super) fn likeness(picture: &Picture) -> (Option<f64>, Option<f64>) {
 
 /// The strongest thing that was decided about a picture.
 pub(super) fn decision(picture: &Picture) -> Option<Decision> {
-    let rows = picture.versions.iter().map(|version| version.review.as_ref());
+    let rows = picture
+        .versions
+        .iter()
+        .map(|version| version.review.as_ref());
     let rows = rows.chain([picture.review.as_ref()]).flatten();
     rows.filter_map(|row| row.decision).max()
 }

@@ -9,6 +9,7 @@ use super::read::{Picture, decision, likeness};
 use super::write::Shown;
 use crate::provenance::EventOutcome;
 use crate::review::Decision;
+use crate::status::Reason;
 
 /// The columns, under the names that the page's script uses.
 #[derive(Debug, Default, Serialize)]
@@ -118,7 +119,12 @@ impl Sheet {
         self.id.push(record.objectid.clone());
         self.title.push(record.title.clone());
         self.file.push(record.filename.clone());
-        let said = [&record.creator, &record.location, &record.identifier, &record.description];
+        let said = [
+            &record.creator,
+            &record.location,
+            &record.identifier,
+            &record.description,
+        ];
         let mut said: Vec<&str> = said.into_iter().map(String::as_str).collect();
         said.extend(record.subject.iter().map(String::as_str));
         said.retain(|text| !text.is_empty());
@@ -127,9 +133,10 @@ impl Sheet {
         self.thumb.push(shown.thumb.clone().unwrap_or_default());
         self.across.push(shown.thumb_size.0);
         self.down.push(shown.thumb_size.1);
-        self.status.push(words.status.number(record.status.as_str()));
+        self.status
+            .push(words.status.number(record.status.as_str()));
         self.format.push(words.format.number(&record.format));
-        let code = record.error_code.map(|code| code.as_str());
+        let code = record.error_code.map(Reason::as_str);
         self.code.push(words.code.number(code.unwrap_or_default()));
         let flags = record.quality_flags.iter();
         let flags = flags.map(|flag| words.flag.number(flag.as_str())).collect();
@@ -145,7 +152,8 @@ impl Sheet {
         self.width.push(record.image_width.unwrap_or(0));
         self.height.push(record.image_height.unwrap_or(0));
         self.bytes.push(record.file_size.unwrap_or(0));
-        self.versions.push(picture.versions.len().min(usize::from(u16::MAX)) as u16);
+        self.versions
+            .push(picture.versions.len().min(usize::from(u16::MAX)) as u16);
         self.blur.push(record.blur_score);
         self.noise.push(record.noise_score);
         self.clipped.push(record.clipped_percent);
@@ -153,7 +161,8 @@ impl Sheet {
         let (ssim, psnr) = likeness(picture);
         self.ssim.push(ssim);
         self.psnr.push(psnr);
-        self.seconds.push(picture.seconds.map(|seconds| (seconds * 1e3).round() / 1e3));
+        self.seconds
+            .push(picture.seconds.map(|seconds| (seconds * 1e3).round() / 1e3));
         self.review.push(match decision(picture) {
             None => 0,
             Some(Decision::Approved) => 1,
@@ -173,7 +182,11 @@ pub(super) enum How {
 /// The operations that looked at a picture, and how it went; each once a step.
 pub(super) fn operations(picture: &Picture) -> Vec<(&str, How)> {
     let mut found: Vec<(&str, &str, How)> = Vec::new();
-    for sidecar in picture.versions.iter().filter_map(|version| version.sidecar.as_ref()) {
+    for sidecar in picture
+        .versions
+        .iter()
+        .filter_map(|version| version.sidecar.as_ref())
+    {
         let events = sidecar.events.iter().filter_map(|event| {
             let how = match event.outcome {
                 EventOutcome::Pass => How::Acted,
@@ -192,7 +205,10 @@ pub(super) fn operations(picture: &Picture) -> Vec<(&str, How)> {
             }
         }
     }
-    found.into_iter().map(|(_, operation, how)| (operation, how)).collect()
+    found
+        .into_iter()
+        .map(|(_, operation, how)| (operation, how))
+        .collect()
 }
 
 #[cfg(test)]

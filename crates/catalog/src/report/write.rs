@@ -106,9 +106,11 @@ impl ReportWriter {
         self.overview.count(self.sheet.len(), picture);
         self.sheet.push(picture, shown);
         for version in &picture.versions {
-            self.reviews.extend(decided(picture, Some(version), version.review.as_ref()));
+            self.reviews
+                .extend(decided(picture, Some(version), version.review.as_ref()));
         }
-        self.reviews.extend(decided(picture, None, picture.review.as_ref()));
+        self.reviews
+            .extend(decided(picture, None, picture.review.as_ref()));
         self.part.push(details(picture, shown));
         if self.part.len() == PART {
             self.write_part()?;
@@ -145,9 +147,7 @@ impl ReportWriter {
         let data = script::json(&data)?;
         let sheet = script::json(&self.sheet)?;
         // The marker at the start is what tells a report's folder from others.
-        let text = format!(
-            "{DATA_START}1\",\"data\":{data},\n\"sheet\":{sheet}}};\n"
-        );
+        let text = format!("{DATA_START}1\",\"data\":{data},\n\"sheet\":{sheet}}};\n");
         debug_assert!(text.contains(SCHEMA));
         write_file(&self.target.join(DATA), text.as_bytes())?;
         let page = self.overview.page(run, facts)?;

@@ -49,7 +49,13 @@ pub(super) fn read(text: &str, review: &mut Review) -> Result<()> {
                 cells.len(),
                 header.len()
             );
-            remark(review, line, None, message, "quote cells that hold the separator: `\"a, b\"`");
+            remark(
+                review,
+                line,
+                None,
+                message,
+                "quote cells that hold the separator: `\"a, b\"`",
+            );
             continue;
         }
         row(&columns, &cells, line, review);
@@ -85,7 +91,10 @@ fn columns(header: &csv::StringRecord, review: &mut Review) -> Result<Vec<Option
     let message = "has no column `decision` beside one of `objectid`, `filename` and `derivative`";
     Err(Error::new(Code::InvalidRequest, message)
         .on_line(1)
-        .hint(format!("the first line of a review is `{}`", COLUMNS.join(","))))
+        .hint(format!(
+            "the first line of a review is `{}`",
+            COLUMNS.join(",")
+        )))
 }
 
 fn row(columns: &[Option<usize>], cells: &csv::StringRecord, line: u32, review: &mut Review) {
@@ -111,15 +120,11 @@ fn row(columns: &[Option<usize>], cells: &csv::StringRecord, line: u32, review: 
         date: cell("date"),
         ..ReviewRow::default()
     };
-    let key = match [&row.derivative, &row.objectid, &row.filename]
-        .into_iter()
-        .find(|name| !name.is_empty())
-    {
-        Some(key) => key.clone(),
-        None => {
-            let message = "names neither a derivative nor an object nor a file".to_owned();
-            return remark(review, line, None, message, "fill one of the first columns, or remove the line");
-        }
+    let names = [&row.derivative, &row.objectid, &row.filename];
+    let Some(key) = names.into_iter().find(|name| !name.is_empty()).cloned() else {
+        let message = "names neither a derivative nor an object nor a file".to_owned();
+        let hint = "fill one of the first columns, or remove the line";
+        return remark(review, line, None, message, hint);
     };
     let digest = cell("sha256");
     let digest = digest.trim();
@@ -128,7 +133,13 @@ fn row(columns: &[Option<usize>], cells: &csv::StringRecord, line: u32, review: 
         if row.sha256.is_none() {
             review.unclear.insert(key, line);
             let message = format!("`{digest}` is not a SHA-256 of 64 hexadecimal digits");
-            return remark(review, line, Some("sha256"), message, "empty the cell: the decision then holds for the picture that is there");
+            return remark(
+                review,
+                line,
+                Some("sha256"),
+                message,
+                "empty the cell: the decision then holds for the picture that is there",
+            );
         }
     }
     let decision = cell("decision");
@@ -165,7 +176,10 @@ fn note(row: ReviewRow, review: &mut Review) {
     let Some(before) = before else { return };
     let (first, second) = (&review.rows[before], &review.rows[index]);
     if first.decision != second.decision {
-        let message = format!("decides otherwise of `{name}` than line {}; this one holds", first.line);
+        let message = format!(
+            "decides otherwise of `{name}` than line {}; this one holds",
+            first.line
+        );
         remark(review, line, None, message, "remove one of the two lines");
     }
     // The row that no longer holds is not asked for, and that needs no remark of its own.
@@ -203,7 +217,8 @@ mod tests {
         assert_eq!(rows[0].note, "=good");
         assert_eq!(rows[0].sha256, Some(digest));
         assert_eq!(rows[0].decision, Some(Decision::Approved));
-        let (rows, findings) = parsed("ID;Decision;Note\r\n\r\na;Rejected;\"two\r\nlines\"\r\nb;;\r\n");
+        let (rows, findings) =
+            parsed("ID;Decision;Note\r\n\r\na;Rejected;\"two\r\nlines\"\r\nb;;\r\n");
         assert!(findings.is_empty(), "{findings:?}");
         assert_eq!((rows[0].line, rows[1].line), (3, 5));
         assert_eq!(rows[0].decision, Some(Decision::Rejected));

@@ -23,6 +23,9 @@ const VIEW: u32 = 1400;
 const DIFFERENCE: u32 = 700;
 /// Raised when the same sources would give other pictures.
 const VERSION: u32 = 1;
+/// The endings of pictures, and of differences, which must not be rounded.
+const JPEG: &str = "jpg";
+const PNG: &str = "png";
 /// Hexadecimal digits of a name.
 const DIGITS: usize = 20;
 
@@ -39,7 +42,9 @@ pub(super) struct Maker<'a> {
 
 /// Whether a file's name is one of ours.
 pub(super) fn is_name(name: &str) -> bool {
-    let stem = name.strip_suffix(".jpg").or_else(|| name.strip_suffix(".png"));
+    let stem = name
+        .strip_suffix(".jpg")
+        .or_else(|| name.strip_suffix(".png"));
     let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     stem.is_some_and(|stem| stem.len() == DIGITS && stem.bytes().all(hex))
 }
@@ -72,28 +77,29 @@ impl Maker<'_> {
         results
     }
 
-    fn picture(&self, picture: &Picture, reading: &mut Reading<'_>, results: &mut Results) -> Shown {
+    fn picture(
+        &self,
+        picture: &Picture,
+        reading: &mut Reading<'_>,
+        results: &mut Results,
+    ) -> Shown {
         let wanted = wanted(picture);
-        let mut before = None;
-        let mut problem = None;
-        let missing = |name: &Option<String>, ending: &str| {
-            name.as_ref().is_some_and(|name| !self.has(name, ending))
-        };
-        let thumb_missing = missing(&wanted.thumb, "jpg");
-        let difference_missing = wanted
-            .versions
-            .iter()
-            .any(|version| missing(&version.difference, "png"));
-        let thumb_of_original = thumb_missing && wanted.thumb_of.is_none();
+        let thumb = self.lacks(wanted.thumb.as_ref(), JPEG);
+        let differences = wanted.versions.iter();
+        let differences = differences.map(|version| self.lacks(version.difference.as_ref(), PNG));
         let mut shown = Shown {
             thumb_size: thumb_size(picture, wanted.thumb_of),
             ..Shown::default()
         };
-        if missing(&wanted.before, "jpg") || difference_missing || thumb_of_original {
+        let mut original = None;
+        if self.lacks(wanted.before.as_ref(), JPEG)
+            || differences.fold(false, |any, lacks| any | lacks)
+            || (thumb && wanted.thumb_of.is_none())
+        {
             match reading.original(picture) {
-                Ok(raster) => before = Some(raster),
+                Ok(raster) => original = Some(raster),
                 Err(error) => {
-                    problem = Some(error.message().to_owned());
+                    shown.problem = Some(error.message().to_owned());
                     // A folder that is not there was named once.
                     if self.archive.is_some() {
                         results.failures.push(error);
@@ -101,67 +107,68 @@ impl Maker<'_> {
                 }
             }
         }
-        let view = before.as_ref();
-        if view.is_some() || !missing(&wanted.before, "jpg") {
-            shown.before = self.put(results, &wanted.before, "jpg", &|| jpeg(required(view)?, 84));
-        }
+        let original = original.as_ref();
+        shown.before = self.put(wanted.before.as_ref(), JPEG, original, results, |view| {
+            jpeg(view, 84)
+        });
         for (index, names) in wanted.versions.iter().enumerate() {
-            let thumb_here = thumb_missing && wanted.thumb_of == Some(index);
-            let mut version = ShownVersion::default();
-            let needed = missing(&names.after, "jpg")
-                || (missing(&names.difference, "png") && view.is_some())
-                || thumb_here;
-            let after = match needed.then(|| reading.derivative(&picture.versions[index])) {
-                Some(Ok(raster)) => Some(raster),
-                Some(Err(error)) => {
-                    results.failures.push(error);
-                    None
+            let version = &picture.versions[index];
+            let of_thumb = thumb && wanted.thumb_of == Some(index);
+            let difference = original.is_some() && self.lacks(names.difference.as_ref(), PNG);
+            let mut derivative = None;
+            if of_thumb || difference || self.lacks(names.after.as_ref(), JPEG) {
+                match reading.derivative(version) {
+                    Ok(raster) => derivative = Some(raster),
+                    Err(error) => results.failures.push(error),
                 }
-                None => None,
-            };
-            let after = after.as_ref();
-            if after.is_some() || !missing(&names.after, "jpg") {
-                version.after = self.put(results, &names.after, "jpg", &|| jpeg(required(after)?, 84));
             }
-            let align = picture.versions[index].align;
-            let both = after.is_some() && view.is_some() && align.is_some();
-            if both || !missing(&names.difference, "png") {
-                version.difference = self.put(results, &names.difference, "png", &|| {
-                    let align = align.ok_or_else(|| Error::new(Code::Internal, "is not aligned"))?;
-                    png(&difference(required(view)?, required(after)?, align)?)
-                });
-            }
-            if thumb_here && let Some(raster) = after {
-                shown.thumb = self.put(results, &wanted.thumb, "jpg", &|| jpeg(&fitted(raster.clone(), THUMB)?, 78));
-            }
-            shown.versions.push(version);
-        }
-        if shown.thumb.is_none() {
-            let of_original = wanted.thumb_of.is_none().then_some(view).flatten();
-            if of_original.is_some() || !thumb_missing {
-                shown.thumb = self.put(results, &wanted.thumb, "jpg", &|| {
-                    jpeg(&fitted(required(of_original)?.clone(), THUMB)?, 78)
-                });
+            let derivative = derivative.as_ref();
+            let both = original.zip(derivative).zip(version.align);
+            shown.versions.push(ShownVersion {
+                after: self.put(names.after.as_ref(), JPEG, derivative, results, |view| {
+                    jpeg(view, 84)
+                }),
+                difference: self.put(
+                    names.difference.as_ref(),
+                    PNG,
+                    both,
+                    results,
+                    |((before, after), align)| png(&difference_of(before, after, align)?),
+                ),
+            });
+            if wanted.thumb_of == Some(index) {
+                shown.thumb = self.put(wanted.thumb.as_ref(), JPEG, derivative, results, small);
             }
         }
-        shown.problem = problem.filter(|_| shown.before.is_none());
+        if wanted.thumb_of.is_none() {
+            shown.thumb = self.put(wanted.thumb.as_ref(), JPEG, original, results, small);
+        }
+        if shown.before.is_some() {
+            shown.problem = None;
+        }
         shown
     }
 
-    /// Makes a picture that is not there yet; `None` when there is none.
-    fn put(
+    /// Whether a picture is wanted and not there.
+    fn lacks(&self, name: Option<&String>, ending: &str) -> bool {
+        name.is_some_and(|name| !self.has(name, ending))
+    }
+
+    /// A picture that is there, or is made now of what it is made of; `None` when there is neither.
+    fn put<T>(
         &self,
-        results: &mut Results,
-        name: &Option<String>,
+        name: Option<&String>,
         ending: &str,
-        make: &dyn Fn() -> Result<Vec<u8>>,
+        of: Option<T>,
+        results: &mut Results,
+        make: impl Fn(T) -> Result<Vec<u8>>,
     ) -> Option<String> {
-        let name = name.as_ref()?;
+        let name = name?;
         if self.has(name, ending) {
             results.reused += 1;
             return Some(name.clone());
         }
-        match make().and_then(|bytes| self.write(name, ending, &bytes)) {
+        match make(of?).and_then(|bytes| self.write(name, ending, &bytes)) {
             Ok(()) => {
                 results.made += 1;
                 Some(name.clone())
@@ -174,7 +181,9 @@ impl Maker<'_> {
     }
 
     fn place(&self, name: &str, ending: &str) -> PathBuf {
-        self.folder.join(&name[..2]).join(format!("{name}.{ending}"))
+        self.folder
+            .join(&name[..2])
+            .join(format!("{name}.{ending}"))
     }
 
     /// Whether a picture is there; one that a power cut left empty is not.
@@ -210,13 +219,11 @@ struct Reading<'a> {
 impl Reading<'_> {
     /// The original of a picture, at most [`VIEW`] pixels, as every browser shows it.
     fn original(&mut self, picture: &Picture) -> Result<Raster> {
-        let path = match self.maker.archive {
-            Some(archive) => picture.source_in(archive)?,
-            None => {
-                let message = "the folder of the originals is not there";
-                return Err(Error::new(Code::Unreadable, message));
-            }
+        let Some(archive) = self.maker.archive else {
+            let message = "the folder of the originals is not there";
+            return Err(Error::new(Code::Unreadable, message));
         };
+        let path = picture.source_in(archive)?;
         let limits = self.maker.limits;
         if self.bytes.is_none() {
             self.held.for_file(picture.record.file_size.unwrap_or(0));
@@ -227,7 +234,10 @@ impl Reading<'_> {
             Some(Ok(bytes)) => bytes,
             Some(Err(error)) => {
                 let again = Error::new(error.code(), error.message().to_owned()).at_path(&path);
-                return Err(error.hints().iter().fold(again, |error, hint| error.hint(hint.clone())));
+                return Err(error
+                    .hints()
+                    .iter()
+                    .fold(again, |error, hint| error.hint(hint.clone())));
             }
             None => return Err(Error::new(Code::Internal, "was not read").at_path(&path)),
         };
@@ -360,8 +370,8 @@ fn wanted(picture: &Picture) -> Wanted {
     }
 }
 
-fn required(raster: Option<&Raster>) -> Result<&Raster> {
-    raster.ok_or_else(|| Error::new(Code::Internal, "a picture is not there that was to be shown"))
+fn small(view: &Raster) -> Result<Vec<u8>> {
+    jpeg(&fitted(view.clone(), THUMB)?, 78)
 }
 
 fn jpeg(raster: &Raster, quality: u8) -> Result<Vec<u8>> {
@@ -386,18 +396,22 @@ fn encoded(raster: &Raster, encoding: Encoding) -> Result<Vec<u8>> {
 
 /// The greatest difference of a colour channel at each place of the derivative, 0 to 255; 0 where the
 /// original has nothing.
-fn difference(before: &Raster, after: &Raster, align: Align) -> Result<Raster> {
+fn difference_of(before: &Raster, after: &Raster, align: Align) -> Result<Raster> {
     let rgb = PixelFormat::new(Depth::U8, ColorModel::Rgb, false);
     let before = convert(before.clone(), rgb);
     let after = convert(fitted(after.clone(), DIFFERENCE)?, rgb);
     let (width, height) = (after.width(), after.height());
     // Both at the same scale, so that neither is sharper for being larger.
-    let before = match align == Align::SAME {
-        true => resized(before, width, height)?,
-        false => before,
+    let before = if align == Align::SAME {
+        resized(before, width, height)?
+    } else {
+        before
     };
     let (Some(a), Some(b)) = (before.as_slice::<u8>(), after.as_slice::<u8>()) else {
-        return Err(Error::new(Code::Internal, "pictures of the report have 8 bits"));
+        return Err(Error::new(
+            Code::Internal,
+            "pictures of the report have 8 bits",
+        ));
     };
     let taps = Taps {
         samples: a,
@@ -456,9 +470,8 @@ impl Taps<'_> {
             f64::from(self.samples[(y * self.width + x) * 3 + channel])
         };
         Some(std::array::from_fn(|channel| {
-            let mix = |y| {
-                sample(left, y, channel) * (1.0 - across) + sample(right, y, channel) * across
-            };
+            let mix =
+                |y| sample(left, y, channel) * (1.0 - across) + sample(right, y, channel) * across;
             mix(top) * (1.0 - down) + mix(bottom) * down
         }))
     }
@@ -478,16 +491,24 @@ mod tests {
     #[test]
     fn equal_pictures_differ_nowhere_and_changed_ones_where_they_were_changed() {
         let before = raster(40, 30, |x, y| [(x * 5) as u8, (y * 7) as u8, 9]);
-        let same = difference(&before, &before, Align::SAME).unwrap();
-        assert!(same.as_slice::<u8>().unwrap().iter().all(|value| *value == 0));
+        let same = difference_of(&before, &before, Align::SAME).unwrap();
+        assert!(
+            same.as_slice::<u8>()
+                .unwrap()
+                .iter()
+                .all(|value| *value == 0)
+        );
         let after = raster(40, 30, |x, y| {
             let blue = if (x, y) == (7, 3) { 209 } else { 9 };
             [(x * 5) as u8, (y * 7) as u8, blue]
         });
-        let found = difference(&before, &after, Align::SAME).unwrap();
+        let found = difference_of(&before, &after, Align::SAME).unwrap();
         let values = found.as_slice::<u8>().unwrap();
         assert_eq!(values[3 * 40 + 7], 200);
-        assert_eq!(values.iter().map(|value| u32::from(*value)).sum::<u32>(), 200);
+        assert_eq!(
+            values.iter().map(|value| u32::from(*value)).sum::<u32>(),
+            200
+        );
     }
 
     #[test]
@@ -496,7 +517,7 @@ mod tests {
         let before = raster(60, 40, color);
         let after = raster(30, 20, |x, y| color(x + 12, y + 8));
         let align = Align([0.5, 0.0, 0.0, 0.5, 12.0 / 60.0, 8.0 / 40.0]);
-        let found = difference(&before, &after, align).unwrap();
+        let found = difference_of(&before, &after, align).unwrap();
         let most = found.as_slice::<u8>().unwrap().iter().max().unwrap();
         assert!(*most <= 1, "{most}");
     }

@@ -17,7 +17,7 @@ use crate::event::{Counts, Event, Stop};
 use crate::plan::Plan;
 use crate::run::executor::Ending;
 use crate::run::journal::{Journal, Line, LineReader};
-use crate::run::review;
+use crate::run::review::{self, Followed};
 use crate::run::sidecar;
 use crate::run::work::{Context, failed_item, now};
 use crate::run::{Chosen, RunOptions, RunReport};
@@ -43,21 +43,21 @@ pub(super) fn assemble(ended: &Ended<'_>) -> Result<RunReport> {
         lines: Journal::reader_of(&ended.options.output)?,
         missing: Vec::new(),
         clutter: Vec::new(),
-        remarks: Vec::new(),
     };
+    let mut followed = Followed::default();
     let mut writer = CatalogWriter::create(&ended.options.output)?;
     for (index, found) in ended.archive.files.iter().enumerate() {
         if in_shard(&found.path, ended.chosen.shard) {
             let mut item = tables.item(index, found)?;
             tables.human(&mut item);
-            let remarks = review::follow(&ended.options.output, &ended.context.review, &mut item)?;
-            tables.remarks.extend(remarks);
+            let output = &ended.options.output;
+            review::follow(output, &ended.context.review, &mut item, &mut followed)?;
             writer.push(item)?;
         }
     }
     let summary = writer.finish()?;
     let mut warnings = human_warnings(ended);
-    warnings.extend(review_warnings(ended, std::mem::take(&mut tables.remarks)));
+    warnings.extend(review_warnings(ended, followed.remarks));
     let orphans = orphans(ended);
     if !orphans.is_empty() {
         warnings.push(format!(
@@ -70,6 +70,12 @@ pub(super) fn assemble(ended: &Ended<'_>) -> Result<RunReport> {
         warnings.push(format!(
             "{path} was there and is gone; run again to make it anew"
         ));
+    }
+    if followed.set_aside + followed.brought_back > 0 {
+        (ended.events)(Event::Reviewed {
+            set_aside: followed.set_aside,
+            brought_back: followed.brought_back,
+        });
     }
     for message in &warnings {
         (ended.events)(Event::Warning {
@@ -94,8 +100,6 @@ struct Tables<'a> {
     /// Derivatives that the journal names and that are not there.
     missing: Vec<String>,
     clutter: Vec<String>,
-    /// What could not be followed of the review.
-    remarks: Vec<String>,
 }
 
 impl Tables<'_> {
@@ -234,7 +238,11 @@ fn review_warnings(ended: &Ended<'_>, remarks: Vec<String>) -> Vec<String> {
     } else {
         review.findings()
     };
-    found.iter().map(ToString::to_string).chain(remarks).collect()
+    found
+        .iter()
+        .map(ToString::to_string)
+        .chain(remarks)
+        .collect()
 }
 
 /// Files below the output that were made from sources that are no longer found, or that later

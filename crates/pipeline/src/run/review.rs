@@ -9,15 +9,37 @@ use fonds_catalog::{Item, Review, place_aside};
 use fonds_core::{Code, Digest, Error, RelPath, Result};
 use fonds_ingest::digest_file;
 
-/// Puts the decisions about an item into its rows and its files where they belong; says what could
-/// not be followed.
+/// What became of the decisions.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    /// Derivatives that were set aside now.
+    pub(super) set_aside: u64,
+    /// Those that were brought back.
+    pub(super) brought_back: u64,
+    /// What could not be followed.
+    pub(super) remarks: Vec<String>,
+}
+
+/// Puts the decisions about an item into its rows and its files where they belong.
 ///
 /// The item's derivatives are named as they were made. It is called by the run's one writer, after
 /// everything of the item is on the disk, and can be called again at any time: each file is moved on
 /// its own, and only when it is not yet where it should be.
-pub(super) fn follow(output: &Path, review: &Review, item: &mut Item) -> Result<Vec<String>> {
+pub(super) fn follow(
+    output: &Path,
+    review: &Review,
+    item: &mut Item,
+    followed: &mut Followed,
+) -> Result<()> {
     let outdated = review.outdated(item);
-    let made: Vec<_> = item.derivatives.iter().map(|row| row.path.clone()).collect();
+    followed
+        .remarks
+        .extend(outdated.iter().map(ToString::to_string));
+    let made: Vec<_> = item
+        .derivatives
+        .iter()
+        .map(|row| row.path.clone())
+        .collect();
     review.apply(item, |path| {
         let aside = place_aside(path).map(|aside| in_output(output, &aside));
         !in_output(output, path).exists() && aside.is_some_and(|aside| aside.exists())
@@ -35,26 +57,37 @@ pub(super) fn follow(output: &Path, review: &Review, item: &mut Item) -> Result<
         if !row.is_set_aside() && in_output(output, to).exists() {
             continue;
         }
-        put(output, from, to, row.sha256)?;
+        let moved = u64::from(put(output, from, to, row.sha256)?);
+        if row.is_set_aside() {
+            followed.set_aside += moved;
+        } else {
+            followed.brought_back += moved;
+        }
     }
-    Ok(outdated.iter().map(ToString::to_string).collect())
+    Ok(())
 }
 
-/// Moves a derivative and its sidecar, when they are there.
-fn put(output: &Path, from: &str, to: &str, expected: Option<Digest>) -> Result<()> {
+/// Moves a derivative and its sidecar, when they are there; says whether the derivative was.
+fn put(output: &Path, from: &str, to: &str, expected: Option<Digest>) -> Result<bool> {
     let (source, target) = (in_output(output, from), in_output(output, to));
     let moves = |source: &Path, target: &Path| {
         fs::rename(source, target).map_err(|error| {
-            Error::from_io(error, Code::WriteFailed, "cannot be moved to its place by review.csv")
-                .at_path(source)
+            Error::from_io(
+                error,
+                Code::WriteFailed,
+                "cannot be moved to its place by review.csv",
+            )
+            .at_path(source)
         })
     };
     // A run that died between the two has moved the picture and not its sidecar.
     let sidecar = |path: &Path| with_suffix(path, SIDECAR_SUFFIX);
-    if source.exists() {
+    let found = source.exists();
+    if found {
         if let Some(folder) = target.parent() {
             fs::create_dir_all(folder).map_err(|error| {
-                Error::from_io(error, Code::WriteFailed, "the folder cannot be made").at_path(folder)
+                Error::from_io(error, Code::WriteFailed, "the folder cannot be made")
+                    .at_path(folder)
             })?;
         }
         if target.exists() {
@@ -65,7 +98,7 @@ fn put(output: &Path, from: &str, to: &str, expected: Option<Digest>) -> Result<
     if sidecar(&source).exists() && target.exists() && !sidecar(&target).exists() {
         moves(&sidecar(&source), &sidecar(&target))?;
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Makes room for a picture where an earlier version of it lies, which keeps its name with the first

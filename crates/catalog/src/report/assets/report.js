@@ -743,7 +743,7 @@ function body() {
   const said = described.filter((name) => f[name]);
   if (said.length) out.push(el("h3", null, "Description"), factList(said.map((name) => [columnNames[name], f[name].replace(/;/g, "; ")])));
   if (sidecar) out.push(...provenance(sidecar));
-  out.push(el("h3", null, "Original and derivative"), twin(chosen, sidecar));
+  out.push(el("h3", null, chosen ? "Original and derivative" : "Original"), chosen ? twin(chosen, sidecar) : alone());
   out.push(el("h3", null, "Technical"), factList(technical.filter((name) => f[name]).map((name) => [columnNames[name], f[name]])));
   if (sidecar) {
     const environment = Object.entries(sidecar.environment || {}).filter(([, value]) => value).map(([name, value]) => [spoken(name), String(value)]);
@@ -795,6 +795,12 @@ function eventItem(event) {
     item.append(el("details", null, el("summary", null, "Figures and parameters"), inner));
   }
   return item;
+}
+
+function alone() {
+  const f = details.fields;
+  return factList([["Format", (f.format || "") + (f.compression_scheme ? ", " + f.compression_scheme : "")], ["Pixels", f.image_width ? `${f.image_width} × ${f.image_height}` : ""],
+    ["Pixels an inch", f.ppi_x], ["File size", f.file_size ? size(f.file_size) : ""], ["File", f.filename], ["SHA-256", details.sha256, true]].filter(([, value]) => value));
 }
 
 function twin(chosen, sidecar) {
