@@ -230,17 +230,11 @@ fn rejected_derivatives_are_set_aside_and_come_back() {
     assert_eq!(reviews.as_array().unwrap().len(), 2, "{reviews}");
     assert_eq!(reviews[0][2], made.path.as_str());
     // A rejected derivative is no longer passed on.
-    bench.fonds(&[
-        "catalog",
-        "export",
-        "out",
-        "--profile",
-        "islandora-workbench",
-        "--to",
-        "islandora",
-    ]);
-    let exported = fs::read_to_string(bench.path("islandora/workbench.csv")).unwrap();
-    assert!(!exported.contains("one.ppm.little.png") && exported.contains("two.ppm.little.png"));
+    let export = "catalog export out --profile archivesspace --to space --base-url https://x.org";
+    bench.fonds(&export.split(' ').collect::<Vec<_>>());
+    let exported = fs::read_to_string(bench.path("space/archivesspace.csv")).unwrap();
+    assert!(!exported.contains("one.ppm.little.png"), "{exported}");
+    assert!(exported.contains("two.ppm.little.png"), "{exported}");
 
     bench.write(
         "out/review.csv",

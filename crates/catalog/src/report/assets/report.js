@@ -744,7 +744,9 @@ function body() {
   if (said.length) out.push(el("h3", null, "Description"), factList(said.map((name) => [columnNames[name], f[name].replace(/;/g, "; ")])));
   if (sidecar) out.push(...provenance(sidecar));
   out.push(el("h3", null, chosen ? "Original and derivative" : "Original"), chosen ? twin(chosen, sidecar) : alone());
-  out.push(el("h3", null, "Technical"), factList(technical.filter((name) => f[name]).map((name) => [columnNames[name], f[name]])));
+  const facts = technical.filter((name) => f[name]).map((name) => [columnNames[name], f[name]]);
+  if (sheet.seconds[now] !== null) facts.push(["Work took", figure(sheet.seconds[now]) + " s"]);
+  out.push(el("h3", null, "Technical"), factList(facts));
   if (sidecar) {
     const environment = Object.entries(sidecar.environment || {}).filter(([, value]) => value).map(([name, value]) => [spoken(name), String(value)]);
     out.push(el("details", null, el("summary", null, "Machine and settings"), factList(environment.concat([["run", sidecar.run, true], ["settings, SHA-256", sidecar.config_sha256, true]]))));
