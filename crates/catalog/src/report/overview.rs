@@ -21,7 +21,7 @@ const MEASURES: [Measure; 7] = [
         key: "seconds",
         title: "Time per picture",
         unit: "s",
-        about: "from reading to the last file written, on one worker",
+        about: "from reading to the last byte encoded",
         logarithmic: true,
     },
     Measure {
@@ -35,14 +35,14 @@ const MEASURES: [Measure; 7] = [
         key: "psnr",
         title: "Signal to noise against the original",
         unit: "dB",
-        about: "of the step that changed most; the more, the closer",
+        about: "of the step that changed most; high is close",
         logarithmic: false,
     },
     Measure {
         key: "blur",
         title: "Sharpness",
         unit: "",
-        about: "variance of the Laplacian; the lower, the more blurred",
+        about: "variance of the Laplacian; low is blurred",
         logarithmic: true,
     },
     Measure {

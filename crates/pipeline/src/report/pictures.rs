@@ -40,13 +40,14 @@ pub(super) struct Maker<'a> {
     pub(super) budget: Arc<Budget>,
 }
 
-/// Whether a file's name is one of ours.
+/// Whether a file's name is one of ours, that of a picture which was broken off included.
 pub(super) fn is_name(name: &str) -> bool {
-    let stem = name
-        .strip_suffix(".jpg")
-        .or_else(|| name.strip_suffix(".png"));
+    let Some((stem, ending)) = name.split_once('.') else {
+        return false;
+    };
     let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    stem.is_some_and(|stem| stem.len() == DIGITS && stem.bytes().all(hex))
+    let ours = [JPEG, PNG].contains(&ending) || ending.starts_with("part-");
+    ours && stem.len() == DIGITS && stem.bytes().all(hex)
 }
 
 /// What a picture of the archive needs, by names that follow from what they show.
@@ -528,6 +529,7 @@ mod tests {
         assert_eq!(fit(100, 50, 240), (100, 50));
         assert_eq!(fit(100_000, 1, 240), (240, 1));
         assert!(is_name("0123456789abcdef0123.jpg"));
+        assert!(is_name("0123456789abcdef0123.part-12-3"));
         assert!(!is_name("0123456789abcdef0123.js") && !is_name("photo.jpg"));
     }
 }
