@@ -141,7 +141,7 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "catalog.csv",
         ",\"title, of\n0\",",
         ",\"title, of\n0\",,\"x\",",
-        "has 65 cells where the header has 63",
+        "has 67 cells where the header has 65",
     ),
     (
         "catalog.csv",
