@@ -1,5 +1,6 @@
 // The report's one script: contact sheet, comparison, review. It runs from the disk: it fetches
-// nothing, and makes nodes of texts, never markup.
+// nothing, and makes nodes of texts, never markup. It is one file because pages from the disk may not
+// import, and its parts share the decisions and what is shown.
 (function () {
 "use strict";
 
