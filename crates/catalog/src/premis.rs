@@ -102,10 +102,10 @@ pub(crate) fn write(
     premis.finish()
 }
 
-/// The derivatives that have sidecars.
+/// The derivatives that have sidecars and were not rejected.
 fn derived(item: &Item) -> impl Iterator<Item = &DerivativeRecord> {
     let rows = item.derivatives.iter();
-    rows.filter(|row| !row.path.starts_with("objects/"))
+    rows.filter(|row| !row.is_for_site() && !row.is_set_aside())
 }
 
 /// Whether an event made the derivative; the others are about the original.

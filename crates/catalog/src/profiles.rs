@@ -320,11 +320,11 @@ impl Exported<'_> {
         }
     }
 
-    /// The first derivative that is neither a small picture nor a thumbnail.
+    /// The first derivative that is neither a small picture nor a thumbnail, nor rejected.
     pub(crate) fn derivative(&self) -> Option<&crate::DerivativeRecord> {
         let page = self.record.page();
         let mut rows = self.item.derivatives.iter();
-        rows.find(|row| row.page == page && !row.path.starts_with("objects/"))
+        rows.find(|row| row.page == page && !row.is_for_site() && !row.is_set_aside())
     }
 }
 

@@ -264,7 +264,11 @@ pub(crate) fn line_of(cells: &csv::StringRecord) -> u32 {
 
 /// The number of columns that every version of a table has.
 pub(crate) fn least_columns<T: Row>() -> usize {
-    T::COLUMNS.len().min(crate::record::FIXED_COLUMNS)
+    match T::FILE {
+        Record::FILE => crate::record::FIXED_COLUMNS,
+        DerivativeRecord::FILE => crate::record::FIXED_DERIVATIVE_COLUMNS,
+        _ => T::COLUMNS.len(),
+    }
 }
 
 fn check_header<T: Row>(header: &csv::StringRecord, path: &Path) -> Result<Vec<String>> {

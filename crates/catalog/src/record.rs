@@ -7,6 +7,7 @@ use fonds_core::{Code, Digest, Flag, Flags, ObjectId};
 
 use crate::cell::Hash64;
 use crate::column::ColumnKind as Kind;
+use crate::review::{self, Decision};
 use crate::row::rows;
 use crate::status::{Reason, Status, WellFormed};
 
@@ -141,6 +142,10 @@ rows! {
             "The same in words, on one line."
         damaged_percent: Option<f64> = Kind::number(3, 0.0, 100.0);
             "Share of the pixels that a step of repair took for damaged, in per cent; empty where none did."
+        review: Option<Decision> = Kind::Word(Decision::words);
+            "What people decided in `review.csv`: `approved`, or `rejected` when one of the derivatives was; empty when nobody did."
+        review_note: String = Kind::Text;
+            "What they noted."
     }
 }
 
@@ -167,6 +172,8 @@ rows! {
             "IPTC digital source type of the derivative."
         status: Status = Kind::Word(Status::words), required;
             "`ok`, or `warning` when a step was refused or failed on the way."
+        review: Option<Decision> = Kind::Word(Decision::words);
+            "What people decided in `review.csv`: `approved` or `rejected`. A rejected derivative lies below `rejected/`."
     }
 }
 
@@ -200,6 +207,9 @@ rows! {
 
 /// How many columns of `catalog.csv` are fixed for good; later versions append.
 pub const FIXED_COLUMNS: usize = 62;
+
+/// The same for `derivatives.csv`.
+pub(crate) const FIXED_DERIVATIVE_COLUMNS: usize = 10;
 
 /// All that is written about one file of the archive.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -249,6 +259,18 @@ impl Record {
     /// Where the row belongs in the catalog: by the bytes of the path, a file before its pages.
     pub fn sort_key(&self) -> (&str, u32) {
         (&self.filename, self.page().unwrap_or(0))
+    }
+}
+
+impl DerivativeRecord {
+    /// Whether it is one of the small pictures for a web site, which have no sidecar.
+    pub fn is_for_site(&self) -> bool {
+        self.path.starts_with("objects/")
+    }
+
+    /// Whether people rejected it, so that it lies below `rejected/` and is passed on to nobody.
+    pub fn is_set_aside(&self) -> bool {
+        review::is_set_aside(&self.path)
     }
 }
 
@@ -333,7 +355,7 @@ mod tests {
     #[test]
     fn the_other_tables() {
         assert_eq!(
-            names(DerivativeRecord::COLUMNS),
+            names(&DerivativeRecord::COLUMNS[..FIXED_DERIVATIVE_COLUMNS]),
             "filename,page,output_id,path,sha256,use,width,height,digital_source_type,status"
         );
         assert_eq!(

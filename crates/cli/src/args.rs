@@ -88,6 +88,8 @@ pub(crate) enum Command {
         #[arg(long, value_enum, default_value_t = Style::Text)]
         format: Style,
     },
+    /// Make a report that people look at: charts, contact sheet, before and after, review
+    Report(ReportArgs),
     /// Pack an output for others: a bag, PREMIS, RO-Crate, IIIF
     #[command(subcommand)]
     Package(PackageCommand),
@@ -780,6 +782,30 @@ pub(crate) struct IiifArgs {
     #[arg(long, value_name = "1-100", default_value_t = 85,
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) quality: u8,
+}
+
+/// `fonds report`.
+///
+/// Open index.html of the folder in any browser; nothing is sent anywhere. What people decide there
+/// they save as review.csv; put into the output, the next `fonds run` follows it: rejected
+/// derivatives are set aside below rejected/, and nothing is deleted.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ReportArgs {
+    /// The output folder of a run
+    pub(crate) output: PathBuf,
+    /// The folder of the report; one that is there is brought up to date [default: report in the
+    /// output folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: Option<PathBuf>,
+    /// The folder with the originals; only ever read [default: the one that the run was given]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) input: Option<PathBuf>,
+    /// How many files are worked on at once [default: the number of processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Print one JSON object for each event instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// How findings are printed.

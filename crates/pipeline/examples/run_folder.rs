@@ -60,7 +60,7 @@ fn line(event: &Event) -> Option<String> {
             "{} done, {} failed",
             counts.processed, counts.failed
         )),
-        Event::Stopping { .. } | Event::Cataloguing => None,
+        Event::Stopping { .. } | Event::Cataloguing | Event::Reviewed { .. } => None,
     }
 }
 

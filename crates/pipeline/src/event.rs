@@ -44,6 +44,13 @@ pub enum Event {
     },
     /// The catalog is being written.
     Cataloguing,
+    /// What people decided in `review.csv` was followed; not told when nothing had to be moved.
+    Reviewed {
+        /// Rejected derivatives that were set aside now.
+        set_aside: u64,
+        /// Derivatives that were brought back.
+        brought_back: u64,
+    },
     /// The run is over.
     Ended {
         /// What became of all files.

@@ -213,7 +213,7 @@ impl Site<'_> {
     /// What a viewer must show: the labels of the derivatives, each once, by language.
     fn statement(&self, item: &Item) -> BTreeMap<String, String> {
         let mut statement: BTreeMap<String, String> = BTreeMap::new();
-        for row in item.derivatives.iter().filter(|row| !is_for_site(row)) {
+        for row in item.derivatives.iter().filter(|row| is_shown(row)) {
             let path = self.output.join(format!("{}{SIDECAR_SUFFIX}", row.path));
             let sidecar = fs::read_to_string(path).ok();
             let sidecar = sidecar.and_then(|text| Sidecar::from_json(&text).ok());
@@ -250,13 +250,14 @@ fn check(options: &IiifOptions) -> Result<()> {
     Ok(())
 }
 
-/// Whether a derivative is of this page, and not one of the small pictures of a web site.
+/// Whether a derivative is of this page, and neither one of the small pictures of a web site nor
+/// rejected.
 fn is_of(row: &DerivativeRecord, page: Option<u32>) -> bool {
-    row.page == page && !is_for_site(row)
+    row.page == page && is_shown(row)
 }
 
-fn is_for_site(row: &DerivativeRecord) -> bool {
-    row.path.starts_with("objects/")
+fn is_shown(row: &DerivativeRecord) -> bool {
+    !row.is_for_site() && !row.is_set_aside()
 }
 
 fn label_of(row: &DerivativeRecord) -> BTreeMap<String, String> {
@@ -270,7 +271,7 @@ fn label_of(row: &DerivativeRecord) -> BTreeMap<String, String> {
 }
 
 /// In sRGB, with 8 bits and no alpha, as every viewer shows it.
-fn for_the_web(raster: Raster) -> Result<Raster> {
+pub(crate) fn for_the_web(raster: Raster) -> Result<Raster> {
     // A profile that cannot be used says nothing.
     let raster = match to_srgb(raster.clone()) {
         Err(error) if error.code() == Code::Corrupt => raster.with_icc(None),

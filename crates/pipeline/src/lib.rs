@@ -48,6 +48,7 @@ mod picture;
 mod plan;
 mod reader;
 mod registry;
+mod report;
 mod run;
 #[cfg(feature = "restore")]
 mod shipped;
@@ -86,6 +87,7 @@ pub use plan::{
 };
 pub use reader::{Args, At};
 pub use registry::{Param, Registry, StepKind};
+pub use report::{ReportEvent, ReportMade, ReportOptions, write_report};
 pub use run::{
     CleanReport, Retry, RunOptions, RunReport, clean, interrupted, record_exit, run, survey,
 };

@@ -140,7 +140,7 @@ impl Plan {
             .or_default() += 1;
         let mut found = None;
         for row in &item.derivatives {
-            if row.path.starts_with("objects/") {
+            if row.is_for_site() || row.is_set_aside() {
                 continue;
             }
             // One access copy an original is all that Archivematica knows.

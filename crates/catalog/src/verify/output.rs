@@ -12,6 +12,7 @@ use crate::folder;
 use crate::provenance::{SIDECAR_SUFFIX, Sidecar};
 use crate::reader::ItemReader;
 use crate::record::{DerivativeRecord, Item};
+use crate::review::made_at;
 use crate::row::Row;
 use crate::run_file::{Counts, RUN_FILE, RunFile};
 use crate::schema::catalog_schema;
@@ -178,7 +179,7 @@ impl Check<'_> {
                 _ => self.report.derivatives += 1,
             },
         }
-        if !row.path.starts_with("objects/") {
+        if !row.is_for_site() {
             self.sidecar(item, row);
         }
     }
@@ -208,7 +209,7 @@ impl Check<'_> {
         let (derivative, source) = (&sidecar.derivative, &sidecar.source);
         let digest = |digest: Option<Digest>| digest.map(|digest| digest.to_string());
         let wrong = [
-            ("path", derivative.path.clone(), Some(row.path.clone())),
+            ("path", derivative.path.clone(), Some(made_at(&row.path))),
             (
                 "sha256",
                 derivative.sha256.0.to_string(),

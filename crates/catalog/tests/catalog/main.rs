@@ -7,6 +7,7 @@ mod exporting;
 mod importing;
 mod merging;
 mod packages;
+mod report;
 mod round_trip;
 mod support;
 mod validation;

@@ -203,7 +203,7 @@ fn the_catalog_as_its_own_metadata_changes_nothing() {
     assert_eq!(
         messages,
         [
-            "`pid`, `file_size`, `sha256` and 34 more columns are filled by fonds and not taken from here"
+            "`pid`, `file_size`, `sha256` and 36 more columns are filled by fonds and not taken from here"
         ]
     );
 }

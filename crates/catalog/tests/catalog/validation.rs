@@ -72,16 +72,16 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "catalog.csv",
-        // The 63rd may be: earlier versions had none.
-        ",error_message,damaged_percent\n",
+        // The 63rd and those after it may be: earlier versions had none.
+        ",error_message,damaged_percent,review,review_note\n",
         "\n",
         "catalog.csv:1: error: column 62 is missing",
     ),
     (
         "catalog.csv",
-        ",damaged_percent",
-        ",damaged_percent,extra",
-        "catalog.csv:1: warning: column 64 is not one of this version: `extra`",
+        ",damaged_percent,review,review_note",
+        ",damaged_percent,review,review_note,extra",
+        "catalog.csv:1: warning: column 66 is not one of this version: `extra`",
     ),
     (
         "catalog.csv",
@@ -141,7 +141,7 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "catalog.csv",
         ",\"title, of\n0\",",
         ",\"title, of\n0\",,\"x\",",
-        "has 65 cells where the header has 63",
+        "has 67 cells where the header has 65",
     ),
     (
         "catalog.csv",
@@ -152,8 +152,8 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ("derivatives.csv", "box 1", "box 7", "error: filename: "),
     (
         "derivatives.csv",
-        ",ok\n",
-        ",failed\n",
+        ",ok,\n",
+        ",failed,\n",
         "error: status: is neither `ok` nor `warning`",
     ),
     (

@@ -14,6 +14,7 @@ mod model;
 mod package;
 mod pipelines;
 mod plan;
+mod report;
 mod run;
 mod sample;
 mod steps;
@@ -52,6 +53,7 @@ pub(crate) fn dispatch(command: Command) -> Result<u8> {
             archive,
             format,
         } => verify::verify(&path, archive, format),
+        Command::Report(args) => report::report(&args),
         Command::Package(command) => package::package(&command),
         Command::Clean { output, remove } => clean::clean(&output, remove),
         Command::Init { path } => init::init(&path),

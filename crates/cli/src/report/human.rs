@@ -74,6 +74,12 @@ impl Human {
             Event::Cataloguing => {
                 self.bar.finish_and_clear();
             }
+            Event::Reviewed {
+                set_aside,
+                brought_back,
+            } => self.say(&format!(
+                "review.csv: {set_aside} derivatives set aside in rejected/, {brought_back} brought back"
+            )),
             Event::Ended { counts, output } => {
                 self.ended(counts, &output.display().to_string());
             }

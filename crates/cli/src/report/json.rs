@@ -35,6 +35,12 @@ pub(crate) fn event(event: &Event) -> Value {
         }
         Event::Stopping { reason } => json!({ "event": "stopping", "reason": reason.as_str() }),
         Event::Cataloguing => json!({ "event": "cataloguing" }),
+        Event::Reviewed {
+            set_aside,
+            brought_back,
+        } => json!({
+            "event": "reviewed", "set_aside": set_aside, "brought_back": brought_back,
+        }),
         Event::Ended { counts, output } => json!({
             "event": "ended", "output": output.display().to_string(), "counts": counted(counts),
         }),

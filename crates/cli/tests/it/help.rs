@@ -4,13 +4,14 @@ use crate::support::run;
 
 #[test]
 fn helps() {
-    let commands: [(&str, &[&str]); 6] = [
+    let commands: [(&str, &[&str]); 7] = [
         ("help", &["--help"]),
         ("help-run", &["run", "--help"]),
         ("help-plan", &["plan", "--help"]),
         ("help-catalog-validate", &["catalog", "validate", "--help"]),
         ("help-catalog-merge", &["catalog", "merge", "--help"]),
         ("help-clean", &["clean", "--help"]),
+        ("help-report", &["report", "--help"]),
     ];
     for (name, arguments) in commands {
         let ended = run(arguments);

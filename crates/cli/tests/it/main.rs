@@ -8,4 +8,5 @@ mod help;
 mod killed;
 mod networks;
 mod output;
+mod report;
 mod support;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use fonds_catalog::provenance::{Agent, DigestWire, Model};
 use fonds_catalog::{
     CatalogSummary, CatalogWriter, Item, RUN_FILE, RUN_SCHEMA, Reason, Record, RunFile, Status,
-    write_file,
+    place_aside, write_file,
 };
 use fonds_core::{Code, Error, Flag, ObjectIds, Result};
 use fonds_ingest::{Fate, Found, SkipReason, Walk, in_shard};
@@ -17,6 +17,7 @@ use crate::event::{Counts, Event, Stop};
 use crate::plan::Plan;
 use crate::run::executor::Ending;
 use crate::run::journal::{Journal, Line, LineReader};
+use crate::run::review::{self, Followed};
 use crate::run::sidecar;
 use crate::run::work::{Context, failed_item, now};
 use crate::run::{Chosen, RunOptions, RunReport};
@@ -43,16 +44,20 @@ pub(super) fn assemble(ended: &Ended<'_>) -> Result<RunReport> {
         missing: Vec::new(),
         clutter: Vec::new(),
     };
+    let mut followed = Followed::default();
     let mut writer = CatalogWriter::create(&ended.options.output)?;
     for (index, found) in ended.archive.files.iter().enumerate() {
         if in_shard(&found.path, ended.chosen.shard) {
             let mut item = tables.item(index, found)?;
             tables.human(&mut item);
+            let output = &ended.options.output;
+            review::follow(output, &ended.context.review, &mut item, &mut followed)?;
             writer.push(item)?;
         }
     }
     let summary = writer.finish()?;
     let mut warnings = human_warnings(ended);
+    warnings.extend(review_warnings(ended, followed.remarks));
     let orphans = orphans(ended);
     if !orphans.is_empty() {
         warnings.push(format!(
@@ -65,6 +70,12 @@ pub(super) fn assemble(ended: &Ended<'_>) -> Result<RunReport> {
         warnings.push(format!(
             "{path} was there and is gone; run again to make it anew"
         ));
+    }
+    if followed.set_aside + followed.brought_back > 0 {
+        (ended.events)(Event::Reviewed {
+            set_aside: followed.set_aside,
+            brought_back: followed.brought_back,
+        });
     }
     for message in &warnings {
         (ended.events)(Event::Warning {
@@ -125,8 +136,11 @@ impl Tables<'_> {
 
     /// The run must not call done what is not there.
     fn look_at_files(&mut self, line: &Line) {
+        let output = &self.ended.options.output;
         for mark in &line.files {
-            if std::fs::symlink_metadata(self.ended.options.output.join(&mark.path)).is_err() {
+            let is_there = |path: &str| std::fs::symlink_metadata(output.join(path)).is_ok();
+            let aside = place_aside(&mark.path);
+            if !is_there(&mark.path) && !aside.is_some_and(|path| is_there(&path)) {
                 self.missing.push(mark.path.clone());
             }
         }
@@ -212,6 +226,22 @@ fn human_warnings(ended: &Ended<'_>) -> Vec<String> {
         .findings()
         .iter()
         .map(ToString::to_string)
+        .collect()
+}
+
+/// What was remarked on `review.csv`.
+fn review_warnings(ended: &Ended<'_>, remarks: Vec<String>) -> Vec<String> {
+    let review = &ended.context.review;
+    // What one shard does not have, another may.
+    let found = if ended.chosen.shard.count() > 1 {
+        Vec::new()
+    } else {
+        review.findings()
+    };
+    found
+        .iter()
+        .map(ToString::to_string)
+        .chain(remarks)
         .collect()
 }
 

@@ -6,7 +6,7 @@ use crate::run::clock::Clock;
 
 /// A shared number of bytes that pictures in flight may take together.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     total: u64,
     state: Mutex<State>,
     freed: Condvar,
@@ -19,7 +19,7 @@ struct State {
 }
 
 impl Budget {
-    pub(super) fn new(total: u64) -> Arc<Self> {
+    pub(crate) fn new(total: u64) -> Arc<Self> {
         Arc::new(Self {
             total,
             state: Mutex::default(),
@@ -39,7 +39,7 @@ impl Budget {
 /// even beyond the total. So every picture is processed on every machine, and nobody waits for
 /// somebody who waits.
 #[derive(Debug)]
-pub(super) struct Reservation {
+pub(crate) struct Reservation {
     budget: Arc<Budget>,
     held: Mutex<Held>,
     clock: Clock,
@@ -53,7 +53,7 @@ struct Held {
 }
 
 impl Reservation {
-    pub(super) fn new(budget: &Arc<Budget>) -> Self {
+    pub(crate) fn new(budget: &Arc<Budget>) -> Self {
         Self {
             budget: Arc::clone(budget),
             held: Mutex::default(),
@@ -67,12 +67,12 @@ impl Reservation {
     }
 
     /// Waits for room for the file itself.
-    pub(super) fn for_file(&self, bytes: u64) {
+    pub(crate) fn for_file(&self, bytes: u64) {
         self.clock.wait(|| self.grant(bytes, false));
     }
 
     /// Waits for room for the pixels; the work can then be finished.
-    pub(super) fn for_pixels(&self, bytes: u64) {
+    pub(crate) fn for_pixels(&self, bytes: u64) {
         self.clock.wait(|| self.grant(bytes, true));
     }
 
@@ -130,7 +130,7 @@ impl Drop for Reservation {
 }
 
 /// Half of the memory that the system says is available, or 1 GiB when it does not say.
-pub(super) fn default_bytes() -> u64 {
+pub(crate) fn default_bytes() -> u64 {
     available_memory()
         .map_or(1 << 30, |bytes| bytes / 2)
         .max(256 << 20)

@@ -375,6 +375,11 @@ impl<'a> Writer<'a> {
                     .as_ref()
                     .map(|(code, _)| code.as_str().to_owned()),
                 attempts: done.attempts,
+                seconds: if done.up_to_date {
+                    done.seconds
+                } else {
+                    Some((done.took.as_secs_f64() * 1e3).round() / 1e3)
+                },
                 entry: std::mem::take(&mut done.item).into(),
             };
             self.journal.append(&line)?;

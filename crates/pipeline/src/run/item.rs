@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fonds_catalog::{Item, Record, Status};
+use fonds_catalog::{Item, Record, Status, place_aside};
 use fonds_core::{Code, Digest, Error, Flags, ObjectId, Raster, Result, Seed};
 use fonds_image::decode::{Document, Page};
 use fonds_image::facts::Metadata;
@@ -164,6 +164,7 @@ fn same_content(
     ));
     done.files = line.files;
     done.attempts = line.attempts;
+    done.seconds = line.seconds;
     done.failure = known.code.map(|code| (code, String::new()));
     done.item = line.entry.into();
     Some(done)
@@ -175,15 +176,20 @@ fn holds(context: &Context, job: &Job, known: &Known, source: &Digest) -> bool {
 }
 
 fn files_are_there(context: &Context, line: &Line) -> bool {
-    line.files.iter().all(|mark| {
-        let path = context.output.join(&mark.path);
-        let Ok(metadata) = std::fs::symlink_metadata(&path) else {
+    let is_there = |path: &Path, mark: &FileMark| {
+        let Ok(metadata) = std::fs::symlink_metadata(path) else {
             return false;
         };
         if !context.verify && Stamp::of(&metadata) == mark.stamp() {
             return true;
         }
-        digest_file(&path).is_ok_and(|found| found.digest.to_string() == mark.sha256)
+        digest_file(path).is_ok_and(|found| found.digest.to_string() == mark.sha256)
+    };
+    // What people rejected is set aside, and is not made anew.
+    let aside = |mark: &FileMark| place_aside(&mark.path).map(|path| context.output.join(path));
+    line.files.iter().all(|mark| {
+        is_there(&context.output.join(&mark.path), mark)
+            || aside(mark).is_some_and(|path| is_there(&path, mark))
     })
 }
 

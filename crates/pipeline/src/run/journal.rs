@@ -72,6 +72,9 @@ pub(super) struct Line {
     /// How often it was tried in vain, with this result included.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) attempts: u32,
+    /// How long the work on it took, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) seconds: Option<f64>,
     /// The catalog's share.
     pub(super) entry: ItemEntry,
 }
@@ -358,6 +361,7 @@ mod tests {
             stale: Vec::new(),
             code: None,
             attempts: 0,
+            seconds: None,
             entry: ItemEntry::default(),
         }
     }

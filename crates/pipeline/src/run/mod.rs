@@ -19,6 +19,7 @@ mod label;
 mod lock;
 mod names;
 mod output;
+mod review;
 mod sidecar;
 mod work;
 
@@ -29,7 +30,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use fonds_catalog::provenance::Environment;
-use fonds_catalog::{EDITS_FILE, HumanMetadata};
+use fonds_catalog::{EDITS_FILE, HumanMetadata, Review};
 use fonds_core::{Code, Error, ObjectId, ObjectIds, Result};
 use fonds_ingest::{
     Fate, Found, Globs, Selection, Shard, Walk, WalkOptions, in_shard, roots_overlap, walk,
@@ -41,6 +42,7 @@ use crate::plan::Plan;
 use crate::step::RunsOn;
 
 pub use assemble::record_exit;
+pub(crate) use budget::{Budget, Reservation, default_bytes};
 pub use clean::{CleanReport, clean};
 pub(crate) use clock::Clock;
 pub use inflight::interrupted;
@@ -281,6 +283,7 @@ fn context(
         output: options.output.clone(),
         run_id: Uuid::now_v7().to_string(),
         human: human_metadata(plan, &options.input, &options.output)?,
+        review: Review::read_in(&options.output)?,
         verify: options.verify,
         retry: options.retry.clone(),
         environment: environment(plan, options.workers),

@@ -175,6 +175,7 @@ fn written(
         } else {
             Status::Ok
         },
+        review: None,
     };
     let made = sidecar::Made {
         output,
@@ -273,6 +274,7 @@ fn thumbnails_of(
             height: Some(small.height()),
             digital_source_type: label.source_type().unwrap_or_default().to_owned(),
             status: Status::Ok,
+            review: None,
         };
         derivative.written = Some(Written {
             row,

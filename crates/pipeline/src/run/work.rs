@@ -22,6 +22,8 @@ pub(super) struct Context {
     pub(super) output: PathBuf,
     pub(super) run_id: String,
     pub(super) human: fonds_catalog::HumanMetadata,
+    /// What people decided about derivatives.
+    pub(super) review: fonds_catalog::Review,
     /// Reads sources and derivatives again instead of trusting size, time and inode.
     pub(super) verify: bool,
     /// Codes whose failures are tried again although nothing changed.
@@ -106,6 +108,8 @@ pub(super) struct Done {
     pub(super) pixels: u64,
     pub(super) bytes: u64,
     pub(super) took: Duration,
+    /// How long the work took that an earlier run did, when that still holds.
+    pub(super) seconds: Option<f64>,
     /// Something was in the way of a derivative.
     pub(super) existing: bool,
 }
@@ -127,6 +131,7 @@ impl Done {
             pixels: 0,
             bytes: job.stamp.size,
             took: Duration::ZERO,
+            seconds: None,
             existing: false,
         }
     }
