@@ -311,6 +311,22 @@ mod tests {
     }
 
     #[test]
+    fn ends_are_those_of_the_luma() {
+        let mut raster = Raster::new(64, 64, fonds_core::PixelFormat::GRAY8);
+        let samples = raster.as_mut_slice::<u8>().unwrap();
+        for (index, sample) in samples.iter_mut().enumerate() {
+            *sample = 51 + (index % 103) as u8;
+        }
+        let near = |measure, expected: f64| {
+            let found = value(&raster, measure);
+            assert!((found - expected).abs() < 0.01, "{measure:?}: {found}");
+        };
+        near(Measure::Black, 0.2);
+        near(Measure::White, 0.6);
+        near(Measure::Fading, 0.6);
+    }
+
+    #[test]
     fn flags_follow_the_thresholds() {
         let clean = Measures {
             blur: 300.0,

@@ -460,6 +460,10 @@ fn all_trainers_run_and_resume() {
             "generator.unet = { features = 4 }",
             "generator.resnet = { features = 4, blocks = 1 }",
         );
+    let at_full_size = cyclegan.replace(
+        "generator.resnet = { features = 4, blocks = 1 }",
+        "generator.srvgg = { features = 4, convolutions = 1 }",
+    );
     let srgan = PIX2PIX
         .replace("\"old_photograph\"", "\"bicubic\", scale = 2")
         .replace("train.pix2pix", "train.super_resolution")
@@ -496,6 +500,7 @@ fn all_trainers_run_and_resume() {
         (&detect, vec!["detector"]),
         (&fill, vec!["filler"]),
         (&cyclegan, vec!["a_to_b", "b_to_a"]),
+        (&at_full_size, vec!["a_to_b", "b_to_a"]),
         (&srgan, vec!["generator"]),
         (&conditional, vec!["generator"]),
     ] {
