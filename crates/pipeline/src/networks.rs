@@ -82,7 +82,7 @@ impl Networks {
             direct,
             ..
         } = &self.options;
-        let engine = Engine::with(Settings {
+        let settings = Settings {
             precision: match numbers {
                 NumberType::Bf16 => Precision::Bf16,
                 NumberType::F32 | NumberType::F16 => Precision::F32,
@@ -93,8 +93,12 @@ impl Networks {
                 Algorithm::Auto
             },
             kernel: kernel.unwrap_or_else(Kernel::detect),
-        });
+        };
+        let engine = Engine::with(settings);
         let found = Backend::choose(device, &engine, *numbers).map_err(absent)?;
+        if found.iter().any(|backend| !backend.is_gpu()) {
+            settings.check().map_err(absent)?;
+        }
         let gpus = found.iter().filter(|backend| backend.is_gpu()).count();
         self.turns.open((gpus * PICTURES_PER_GPU).max(1));
         let lanes = Lanes::new(found);

@@ -64,6 +64,16 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// That this processor can compute so.
+    ///
+    /// # Errors
+    /// `not_built_in` when it lacks the instructions, or products of bf16.
+    pub fn check(&self) -> fonds_core::Result<()> {
+        conv::check_available(self.kernel, self.precision)
+    }
+}
+
 impl std::fmt::Display for Settings {
     /// The instructions, and what differs from the fastest way in 32 bits: `avx512`,
     /// `avx512 direct`, `avx512 bf16`.

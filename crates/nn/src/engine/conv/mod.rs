@@ -360,7 +360,7 @@ fn winograd_applies(shape: &ConvShape) -> bool {
         && shape.out_channels > 4
 }
 
-fn check_available(kernel: Kernel, precision: Precision) -> Result<()> {
+pub(super) fn check_available(kernel: Kernel, precision: Precision) -> Result<()> {
     if !kernel.is_available() {
         let message = format!("this processor has no {kernel} instructions");
         return Err(Error::new(Code::NotBuiltIn, message));
