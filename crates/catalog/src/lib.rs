@@ -90,7 +90,7 @@ pub use iiif::{
 };
 pub use import::{Change, EDITS_FILE, ImportOptions, ImportReport, import};
 pub use premis::{PremisReport, write_premis};
-pub use profiles::{ExportOptions, ExportReport, Profile, export};
+pub use profiles::{ExportOptions, ExportReport, Profile, encode_path, export};
 pub use query::{Query, column_number, column_text, compare_cells, query};
 pub use reader::{ItemReader, TableReader};
 pub use record::{DerivativeRecord, FIXED_COLUMNS, FailureRecord, Item, Record};

@@ -334,7 +334,7 @@ pub(crate) fn is_exported(record: &Record) -> bool {
 }
 
 /// Percent-encodes the parts of a path for a URL (RFC 3986).
-pub(crate) fn encode_path(path: &str) -> String {
+pub fn encode_path(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {

@@ -162,18 +162,11 @@ pub fn evaluate(
         settings.scale = Some(1);
     }
     let pairs = pairs(options)?;
-    let perception = Perception::open(options.features.as_deref(), options.heads.as_deref())?;
+    let measuring = Measuring::new(options, scale)?;
     let network = networks
         .load(&recognized)
         .map_err(|error| told(error, &file))?;
     let task = Task::new(network, Arc::new(description.clone()), settings)?;
-    let border = options.border.unwrap_or(if scale > 1 { scale } else { 0 });
-    let measuring = Measuring {
-        scale: scale as u32,
-        border,
-        options,
-        perception,
-    };
     let mut rows = Vec::new();
     for pair in &pairs {
         if let Some(row) = measuring.network(&task, pair)? {
@@ -189,7 +182,7 @@ pub fn evaluate(
     Ok(Evaluation {
         name: description.architecture.to_owned(),
         scale,
-        border,
+        border: measuring.border,
         rows,
     })
 }
@@ -201,12 +194,7 @@ fn evaluate_made(
     mut on_row: impl FnMut(&EvalRow),
 ) -> Result<Evaluation> {
     let scale = options.scale.unwrap_or(1);
-    let measuring = Measuring {
-        scale: scale as u32,
-        border: options.border.unwrap_or(if scale > 1 { scale } else { 0 }),
-        options,
-        perception: Perception::open(options.features.as_deref(), options.heads.as_deref())?,
-    };
+    let measuring = Measuring::new(options, scale)?;
     let made = files(folder)?;
     let given = options.input.as_deref().map(files).transpose()?;
     let mut rows = Vec::new();
@@ -242,7 +230,16 @@ struct Measuring<'a> {
     perception: Option<Perception>,
 }
 
-impl Measuring<'_> {
+impl<'a> Measuring<'a> {
+    fn new(options: &'a EvalOptions, scale: usize) -> Result<Self> {
+        Ok(Self {
+            scale: scale as u32,
+            border: options.border.unwrap_or(if scale > 1 { scale } else { 0 }),
+            options,
+            perception: Perception::open(options.features.as_deref(), options.heads.as_deref())?,
+        })
+    }
+
     /// Measures what a network makes of a pair; `None` when it is one of another scale.
     fn network(&self, task: &Task, pair: &Pair) -> Result<Option<EvalRow>> {
         let original = read(&pair.original)?;

@@ -9,10 +9,10 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use fonds_catalog::REVIEW_FILE;
 use fonds_catalog::report::{
     PICTURES, Picture, ReportFacts, ReportReader, ReportWriter, Shown, check_target,
 };
+use fonds_catalog::{REVIEW_FILE, encode_path};
 use fonds_core::{Code, Error, Limits, Result};
 use fonds_ingest::roots_overlap;
 
@@ -299,13 +299,7 @@ fn relative_url(from: &Path, to: &Path) -> String {
         let Some(part) = part.to_str() else {
             return String::new();
         };
-        for byte in part.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-                url.push(char::from(byte));
-            } else {
-                url.push_str(&format!("%{byte:02X}"));
-            }
-        }
+        url.push_str(&encode_path(part));
         url.push('/');
     }
     if url.is_empty() { "./".to_owned() } else { url }

@@ -10,6 +10,7 @@ use super::chart::{self, Bar, Histogram, Measure, bars, histogram, share};
 use super::read::{Picture, likeness};
 use super::sheet::{How, operations};
 use super::write::ReportFacts;
+use crate::profiles::encode_path;
 use crate::run_file::RunFile;
 use crate::status::Status;
 
@@ -164,7 +165,9 @@ impl Overview {
             .zip(self.values)
             .filter_map(|(measure, values)| histogram(measure, values))
             .collect();
-        let formats = bars(self.formats, |format| format!("format={}", encoded(format)));
+        let formats = bars(self.formats, |format| {
+            format!("format={}", encode_path(format))
+        });
         let flags = self.flags.into_iter();
         let flags = flags.map(|(flag, count)| (flag.to_owned(), count));
         let flags = bars(flags, |flag| format!("flag={flag}"));
@@ -291,7 +294,7 @@ fn step_bars(steps: BTreeMap<String, [u64; 3]>) -> Vec<StepBar> {
     let mut bars: Vec<_> = steps
         .into_iter()
         .map(|(operation, counts)| StepBar {
-            filter: format!("operation={}", encoded(&operation)),
+            filter: format!("operation={}", encode_path(&operation)),
             operation,
             acted: counts[How::Acted as usize],
             refused: counts[How::Refused as usize],
@@ -310,20 +313,6 @@ fn step_bars(steps: BTreeMap<String, [u64; 3]>) -> Vec<StepBar> {
 
 fn bad_template(error: minijinja::Error) -> Error {
     Error::new(Code::Internal, "a page of the report cannot be made").caused_by(error)
-}
-
-/// A text as a value in an address.
-fn encoded(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' => {
-                out.push(char::from(byte));
-            }
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
 }
 
 /// Digits in groups of three.
@@ -404,6 +393,9 @@ mod tests {
         assert_eq!(moment("yesterday"), "yesterday");
         assert_eq!(duration(6.6), "6.6 s");
         assert_eq!(duration(3725.0), "1 h 2 min");
-        assert_eq!(encoded("image/jpeg; \"ü\""), "image/jpeg%3B%20%22%C3%BC%22");
+        assert_eq!(
+            encode_path("image/jpeg; \"ü\""),
+            "image/jpeg%3B%20%22%C3%BC%22"
+        );
     }
 }

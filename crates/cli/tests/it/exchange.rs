@@ -2,25 +2,7 @@
 
 use std::fs;
 
-use fonds_catalog::{Record, TableReader};
-
-use crate::support::{Bench, Ended};
-
-fn expect(ended: &Ended, code: i32, text: &str) {
-    assert_eq!(ended.code, code, "{}", ended.all());
-    assert!(
-        ended.all().contains(text),
-        "`{text}` is not in {}",
-        ended.all()
-    );
-}
-
-fn record(bench: &Bench, id: &str) -> Record {
-    let mut rows = TableReader::<Record>::open_in(&bench.path("out")).unwrap();
-    rows.find(|row| row.as_ref().unwrap().objectid == id)
-        .unwrap()
-        .unwrap()
-}
+use crate::support::{Bench, expect, record};
 
 #[test]
 fn edits_come_back_and_stay_after_the_next_run() {

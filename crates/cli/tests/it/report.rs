@@ -3,26 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use fonds_catalog::{Decision, DerivativeRecord, Record, TableReader};
+use fonds_catalog::{Decision, DerivativeRecord, TableReader};
 use serde_json::Value;
 
-use crate::support::{Bench, Ended, files, picture};
-
-fn expect(ended: &Ended, code: i32, text: &str) {
-    assert_eq!(ended.code, code, "{}", ended.all());
-    assert!(
-        ended.all().contains(text),
-        "`{text}` is not in {}",
-        ended.all()
-    );
-}
-
-fn record(bench: &Bench, id: &str) -> Record {
-    let mut rows = TableReader::<Record>::open_in(&bench.path("out")).unwrap();
-    rows.find(|row| row.as_ref().unwrap().objectid == id)
-        .unwrap()
-        .unwrap()
-}
+use crate::support::{Bench, expect, files, picture, record};
 
 fn derivative(bench: &Bench, source: &str) -> DerivativeRecord {
     let mut rows = TableReader::<DerivativeRecord>::open_in(&bench.path("out")).unwrap();

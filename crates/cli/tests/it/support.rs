@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use fonds_catalog::provenance::content_view;
-use fonds_catalog::{DerivativeRecord, FailureRecord, Record, content_text};
+use fonds_catalog::{DerivativeRecord, FailureRecord, Record, TableReader, content_text};
 use fonds_core::Digest;
 use tempfile::TempDir;
 
@@ -190,4 +190,22 @@ pub(crate) fn files(folder: &Path) -> Vec<String> {
     }
     found.sort_unstable();
     found
+}
+
+/// That a command ended so, and said this.
+pub(crate) fn expect(ended: &Ended, code: i32, text: &str) {
+    assert_eq!(ended.code, code, "{}", ended.all());
+    assert!(
+        ended.all().contains(text),
+        "`{text}` is not in {}",
+        ended.all()
+    );
+}
+
+/// An object's row of the catalogue.
+pub(crate) fn record(bench: &Bench, id: &str) -> Record {
+    let mut rows = TableReader::<Record>::open_in(&bench.path("out")).unwrap();
+    rows.find(|row| row.as_ref().unwrap().objectid == id)
+        .unwrap()
+        .unwrap()
 }

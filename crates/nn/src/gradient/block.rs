@@ -14,7 +14,7 @@ use super::plain::Geometry;
 use super::product::{Convolution, Kind, Product, values};
 use super::{fast, kept, pointwise, second_order};
 use crate::engine::{
-    self, Buffer, Centring, ChannelSums, Engine, Epilogue, Tail, TailCurve, conv2d_input_gradient,
+    self, Buffer, Centring, ChannelSums, Epilogue, Tail, TailCurve, conv2d_input_gradient,
     conv2d_input_gradient_with, conv2d_once, conv2d_weight_gradient,
 };
 use crate::layers::Activation;
@@ -266,15 +266,6 @@ impl Statistics {
     }
 }
 
-/// Sums of each channel over all pictures.
-fn total(sums: &Buffer, engine: &Engine) -> fonds_core::Result<ChannelSums> {
-    let mut total = ChannelSums::new(sums.shape().channels);
-    for picture in engine.channel_sums(sums) {
-        total.merge(&picture)?;
-    }
-    Ok(total)
-}
-
 impl Fused {
     fn run(&self, x: &[f32], weight: &[f32], parameters: &[f32]) -> fonds_core::Result<Vec<f32>> {
         let engine = fast::engine();
@@ -302,15 +293,10 @@ impl Fused {
         let sums = self.convolve(&input, weight, bias, &Epilogue::default())?;
         let shape = sums.shape();
         let mut tail = self.curve.tail(shape, slopes);
-        let statistics = match self.norm {
-            Some(epsilon) => {
-                let total = total(&sums, engine)?;
-                let statistics = Statistics::of(&total, epsilon);
-                self.seen.get_or_init(|| total);
-                Some(statistics)
-            }
-            None => None,
-        };
+        let statistics = self.norm.map(|epsilon| {
+            let total = self.seen.get_or_init(|| engine.batch_sums(&sums));
+            Statistics::of(total, epsilon)
+        });
         if let Some(Statistics { mean, inverse }) = &statistics {
             let (weight, bias) = offset.split_at(channels);
             let scale: Vec<f32> = weight

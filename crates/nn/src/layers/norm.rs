@@ -97,10 +97,7 @@ impl BatchNorm2d {
             }
             (BatchNormMode::Batch | BatchNormMode::Train, Data::Engine(engine, _)) => {
                 let buffer = x.to_buffer()?;
-                let mut sums = ChannelSums::new(buffer.shape().channels);
-                for picture in engine.channel_sums(&buffer) {
-                    sums.merge(&picture)?;
-                }
+                let sums = engine.batch_sums(&buffer);
                 let (weight, bias) = (flat(&self.weight)?, flat(&self.bias)?);
                 let how = Normalization {
                     epsilon: self.eps,

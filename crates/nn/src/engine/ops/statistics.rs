@@ -117,6 +117,15 @@ impl Engine {
         sums_within(input, Rectangle::whole(input.shape()))
     }
 
+    /// The sums over all pictures together.
+    pub fn batch_sums(&self, input: &Buffer) -> ChannelSums {
+        let mut total = ChannelSums::new(input.shape().channels);
+        for picture in self.channel_sums(input) {
+            total.add(&picture);
+        }
+        total
+    }
+
     /// The sums of a part of each picture: of the inner part of a tile, so that no pixel of the
     /// whole counts twice.
     ///
